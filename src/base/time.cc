@@ -1,0 +1,121 @@
+#include "base/time.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+
+namespace state_engine {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Reads exactly `count` digits at `text[at]` and moves past them.
+bool read_digits(std::string_view text, std::size_t& at, std::size_t count, int& out) {
+  if (at + count > text.size()) return false;
+  int value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const char c = text[at + i];
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + (c - '0');
+  }
+  at += count;
+  out = value;
+  return true;
+}
+
+bool read_char(std::string_view text, std::size_t& at, char expected) {
+  if (at >= text.size() || text[at] != expected) return false;
+  ++at;
+  return true;
+}
+
+// Reads ".123456" as milliseconds; an absent fraction is 0.
+bool read_fraction(std::string_view text, std::size_t& at, int& ms) {
+  ms = 0;
+  if (at >= text.size() || text[at] != '.') return true;
+  ++at;
+  const std::size_t start = at;
+  int scale = 100;
+  while (at < text.size() && text[at] >= '0' && text[at] <= '9') {
+    ms += (text[at] - '0') * scale;
+    scale /= 10;
+    ++at;
+  }
+  return at > start;
+}
+
+// Reads "Z" or "+hh:mm" as minutes east of UTC.
+bool read_offset(std::string_view text, std::size_t& at, int& minutes) {
+  if (at >= text.size()) return false;
+  const char sign = text[at++];
+  if (sign == 'Z' || sign == 'z') {
+    minutes = 0;
+    return true;
+  }
+  int hour = 0;
+  int minute = 0;
+  if ((sign != '+' && sign != '-') || !read_digits(text, at, 2, hour) ||
+      !read_char(text, at, ':') || !read_digits(text, at, 2, minute) || hour > 23 || minute > 59) {
+    return false;
+  }
+  minutes = (hour * 60 + minute) * (sign == '-' ? -1 : 1);
+  return true;
+}
+
+bool read_timestamp(std::string_view text, Timestamp& out) {
+  std::size_t at = 0;
+  int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0, offset = 0;
+  if (!read_digits(text, at, 4, year) || !read_char(text, at, '-') ||
+      !read_digits(text, at, 2, month) || !read_char(text, at, '-') ||
+      !read_digits(text, at, 2, day)) {
+    return false;
+  }
+  if (at >= text.size() || (text[at] != 'T' && text[at] != 't' && text[at] != ' ')) return false;
+  ++at;
+  if (!read_digits(text, at, 2, hour) || !read_char(text, at, ':') ||
+      !read_digits(text, at, 2, minute) || !read_char(text, at, ':') ||
+      !read_digits(text, at, 2, second) || !read_fraction(text, at, ms) ||
+      !read_offset(text, at, offset) || at != text.size()) {
+    return false;
+  }
+  const std::chrono::year_month_day date{std::chrono::year{year},
+                                         std::chrono::month{static_cast<unsigned>(month)},
+                                         std::chrono::day{static_cast<unsigned>(day)}};
+  // 60 is a leap second: it counts as the first of the next minute.
+  if (!date.ok() || hour > 23 || minute > 59 || second > 60) return false;
+  out = Timestamp{std::chrono::sys_days{date}} + std::chrono::hours{hour} +
+        std::chrono::minutes{minute - offset} + std::chrono::seconds{second} + milliseconds{ms};
+  return true;
+}
+
+}  // namespace
+
+std::string format_rfc3339(Timestamp time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{time - day};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                     clock.subseconds().count());
+}
+
+Result<Timestamp> parse_rfc3339(std::string_view text) {
+  Timestamp out;
+  if (!read_timestamp(text, out)) {
+    return invalid_argument(fmt::format(
+        "'{}' is not a timestamp; expected RFC 3339 such as 2026-11-22T18:30:00.000Z",
+        text.substr(0, 64)));
+  }
+  return out;
+}
+
+Timestamp SystemClock::wall_now() const {
+  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
+}
+
+std::chrono::nanoseconds SystemClock::monotonic_now() const {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+}  // namespace state_engine
