@@ -35,8 +35,8 @@ add_library(se_flags INTERFACE)
 target_compile_options(se_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports false positives of these inside libstdc++ and Boost when it inlines.
-  target_compile_options(se_flags INTERFACE -Wno-error=maybe-uninitialized -Wno-error=restrict
-    -Wno-error=stringop-overflow -Wno-error=array-bounds -Wno-error=dangling-pointer -Wno-error=free-nonheap-object)
+  target_compile_options(se_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict
+    -Wno-stringop-overflow -Wno-array-bounds -Wno-dangling-pointer -Wno-free-nonheap-object)
 endif()
 
 add_library(se_hardening INTERFACE)

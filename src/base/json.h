@@ -8,13 +8,14 @@
 #ifndef STATE_ENGINE_BASE_JSON_H_
 #define STATE_ENGINE_BASE_JSON_H_
 
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 
 #include "base/limits.h"
 #include "base/result.h"
@@ -36,12 +37,16 @@ struct ParseLimits {
 ParseLimits trusted_limits();
 
 // Reads one JSON text (RFC 8259, UTF-8, no byte order mark; white space around it allowed).
-// Integers that fit int64 become int64, then uint64, all other numbers the nearest double.
+// Integers that fit int64 become int64, then uint64, all other numbers the nearest double; "-0" is
+// the double -0.0. A lone surrogate escape ("\ud800") is refused: it is no character.
 // Errors: kInvalidArgument with the byte offset and what was expected; kResourceExhausted for text
 // over a limit, with limit and actual. Cost: O(text).
 Result<Value> parse(std::string_view text, const ParseLimits& parse_limits = {});
 
 // Writes `value` compactly, object members in their order. NaN and infinities become null.
+// Integral doubles between 2^53 and 2^64 are written with all their digits, so that
+// equal(parse(write(v)), v) holds for every v without NaN and infinities. REQUIRES: strings are
+// UTF-8.
 std::string write(const Value& value);
 void write_to(std::string& out, const Value& value);
 

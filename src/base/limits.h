@@ -50,6 +50,11 @@ inline constexpr std::size_t kWatchQueueMax = 1024;    // events one slow watche
 // Patterns of a policy schema (std::regex backtracks).
 inline constexpr std::size_t kPatternInputCharsMax = 1024;
 
+// A configuration file. Nodes are counted after aliases are expanded.
+inline constexpr std::size_t kConfigBytesMax = 16 * 1024 * 1024;
+inline constexpr std::size_t kConfigNodesMax = 2'000'000;
+inline constexpr int kConfigDepthMax = 200;
+
 // HTTP.
 inline constexpr std::size_t kHttpHeaderBytesMax = 16 * 1024;
 inline constexpr std::size_t kHttpBodyBytesMax = 1024 * 1024;

@@ -7,7 +7,10 @@
 #define STATE_ENGINE_BASE_LOG_H_
 
 #include <initializer_list>
+#include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include "base/json.h"
 
@@ -16,6 +19,17 @@ namespace state_engine {
 enum class LogLevel { kDebug, kInfo, kWarn, kError };
 
 struct LogField {
+  LogField(std::string_view field_name, std::string_view text)
+      : name(field_name), value(json::Value(boost::json::string_view(text.data(), text.size()))) {}
+  LogField(std::string_view field_name, const std::string& text)
+      : LogField(field_name, std::string_view(text)) {}
+  LogField(std::string_view field_name, const char* text)
+      : LogField(field_name, std::string_view(text)) {}
+  template <typename T>
+    requires std::is_arithmetic_v<T>
+  LogField(std::string_view field_name, T number) : name(field_name), value(number) {}
+  LogField(std::string_view field_name, json::Value any) : name(field_name), value(std::move(any)) {}
+
   std::string_view name;
   json::Value value;
 };

@@ -1,0 +1,2 @@
+// Types of state-engine's JSON wire.
+export type * from "./types.ts";

@@ -1,0 +1,422 @@
+// Writing JSON text, and small questions about values. Reading is in json_parse.cc.
+//
+// Doubles: std::to_chars gives the shortest digits that read back to the same double; the layout
+// around them is Number::toString of ECMA-262 (section 6.1.6.1.20). One exception: an integral
+// double between 2^53 and 2^64 is written with all its digits. ECMAScript pads the shortest digits
+// with zeros there ("1000000000000000100"), which our own reader, exact for integers, would take
+// for another number.
+
+#include "base/json.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/json_utf8.h"
+
+namespace state_engine::json {
+namespace {
+
+constexpr double kTwoTo53 = 9007199254740992.0;
+constexpr double kTwoTo63 = 9223372036854775808.0;
+constexpr double kTwoTo64 = 18446744073709551616.0;
+
+// Room for any number that we write: sign, 21 digits or 17 digits with point, zeros and exponent.
+using NumberBuffer = std::array<char, 40>;
+
+template <typename Integer>
+std::string_view format_integer(NumberBuffer& buffer, Integer number) {
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
+  SE_ASSERT(result.ec == std::errc{});
+  return {buffer.data(), static_cast<std::size_t>(result.ptr - buffer.data())};
+}
+
+// The digits and the decimal point's place of a finite positive double: 0.digits x 10^point.
+struct Decimal {
+  std::array<char, 20> digits{};
+  int count = 0;
+  int point = 0;
+};
+
+Decimal shortest_decimal(double number) {
+  std::array<char, 32> text{};
+  const auto result =
+      std::to_chars(text.data(), text.data() + text.size(), number, std::chars_format::scientific);
+  SE_ASSERT(result.ec == std::errc{});
+  Decimal decimal;
+  const char* at = text.data();
+  for (; *at != 'e'; ++at) {
+    if (*at != '.') decimal.digits[static_cast<std::size_t>(decimal.count++)] = *at;
+  }
+  ++at;
+  if (*at == '+') ++at;
+  int exponent = 0;
+  std::from_chars(at, result.ptr, exponent);
+  decimal.point = exponent + 1;
+  return decimal;
+}
+
+// ECMA-262 Number::toString, steps 5 to 12, for a finite number.
+std::string_view format_ecmascript(NumberBuffer& buffer, double number) {
+  if (number == 0) return "0";
+  const Decimal decimal = shortest_decimal(std::fabs(number));
+  const int count = decimal.count;
+  const int point = decimal.point;
+  char* out = buffer.data();
+  const auto put = [&out](char c) { *out++ = c; };
+  const auto put_digits = [&](int from, int to) {
+    for (int i = from; i < to; ++i) put(decimal.digits[static_cast<std::size_t>(i)]);
+  };
+  const auto put_zeros = [&](int zeros) {
+    for (int i = 0; i < zeros; ++i) put('0');
+  };
+  if (number < 0) put('-');
+  if (count <= point && point <= 21) {
+    put_digits(0, count);
+    put_zeros(point - count);
+  } else if (0 < point && point <= 21) {
+    put_digits(0, point);
+    put('.');
+    put_digits(point, count);
+  } else if (-6 < point && point <= 0) {
+    put('0');
+    put('.');
+    put_zeros(-point);
+    put_digits(0, count);
+  } else {
+    put_digits(0, 1);
+    if (count > 1) put('.');
+    put_digits(1, count);
+    put('e');
+    put(point > 0 ? '+' : '-');
+    const auto result = std::to_chars(out, buffer.data() + buffer.size(), std::abs(point - 1));
+    SE_ASSERT(result.ec == std::errc{});
+    out = result.ptr;
+  }
+  return {buffer.data(), static_cast<std::size_t>(out - buffer.data())};
+}
+
+// The JSON text of a double; see the top of this file.
+std::string_view format_double(NumberBuffer& buffer, double number) {
+  if (!std::isfinite(number)) return "null";
+  if (number >= kTwoTo53 && number < kTwoTo64) {
+    return format_integer(buffer, static_cast<std::uint64_t>(number));
+  }
+  if (number <= -kTwoTo53 && number >= -kTwoTo63) {
+    return format_integer(buffer, static_cast<std::int64_t>(number));
+  }
+  return format_ecmascript(buffer, number);
+}
+
+struct StringSink {
+  std::string& out;
+  void put(char c) { out.push_back(c); }
+  void put(std::string_view text) { out.append(text); }
+  void put_indent(std::size_t spaces) { out.append(spaces, ' '); }
+};
+
+struct CountingSink {
+  std::size_t bytes = 0;
+  void put(char) { ++bytes; }
+  void put(std::string_view text) { bytes += text.size(); }
+  void put_indent(std::size_t spaces) { bytes += spaces; }
+};
+
+enum class Layout { kCompact, kCanonical, kPretty };
+
+template <typename Sink>
+void put_escaped(Sink& sink, unsigned char c) {
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  switch (c) {
+    case '"':
+      return sink.put("\\\"");
+    case '\\':
+      return sink.put("\\\\");
+    case '\b':
+      return sink.put("\\b");
+    case '\f':
+      return sink.put("\\f");
+    case '\n':
+      return sink.put("\\n");
+    case '\r':
+      return sink.put("\\r");
+    case '\t':
+      return sink.put("\\t");
+    default:
+      sink.put("\\u00");
+      sink.put(kHex[c >> 4]);
+      sink.put(kHex[c & 0x0F]);
+  }
+}
+
+template <typename Sink>
+void put_string(Sink& sink, std::string_view text) {
+  sink.put('"');
+  std::size_t run = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    sink.put(text.substr(run, i - run));
+    put_escaped(sink, c);
+    run = i + 1;
+  }
+  sink.put(text.substr(run));
+  sink.put('"');
+}
+
+template <typename Sink, Layout kLayout>
+class Writer {
+ public:
+  explicit Writer(Sink& sink) : sink_(sink) {}
+
+  void put_value(const Value& value) {
+    NumberBuffer buffer;
+    switch (value.kind()) {
+      case boost::json::kind::null:
+        return sink_.put("null");
+      case boost::json::kind::bool_:
+        return sink_.put(value.get_bool() ? std::string_view{"true"} : std::string_view{"false"});
+      case boost::json::kind::int64:
+        return sink_.put(format_integer(buffer, value.get_int64()));
+      case boost::json::kind::uint64:
+        return sink_.put(format_integer(buffer, value.get_uint64()));
+      case boost::json::kind::double_:
+        return sink_.put(format_double(buffer, value.get_double()));
+      case boost::json::kind::string:
+        return put_string(sink_, value.get_string());
+      case boost::json::kind::array:
+        return put_array(value.get_array());
+      case boost::json::kind::object:
+        return put_object(value.get_object());
+    }
+    SE_UNREACHABLE();
+  }
+
+ private:
+  void put_array(const Array& array) {
+    if (array.empty()) return sink_.put("[]");
+    char before = '[';
+    ++depth_;
+    for (const Value& element : array) {
+      put_separator(before);
+      put_value(element);
+      before = ',';
+    }
+    --depth_;
+    put_close(']');
+  }
+
+  void put_object(const Object& object) {
+    if (object.empty()) return sink_.put("{}");
+    ++depth_;
+    if constexpr (kLayout == Layout::kCanonical) {
+      put_members_sorted(object);
+    } else {
+      char before = '{';
+      for (const auto& member : object) {
+        put_separator(before);
+        put_member(member);
+        before = ',';
+      }
+    }
+    --depth_;
+    put_close('}');
+  }
+
+  void put_members_sorted(const Object& object) {
+    std::vector<const boost::json::key_value_pair*> members;
+    members.reserve(object.size());
+    for (const auto& member : object) members.push_back(&member);
+    std::sort(members.begin(), members.end(), [](const auto* a, const auto* b) {
+      return std::string_view{a->key()} < std::string_view{b->key()};
+    });
+    char before = '{';
+    for (const auto* member : members) {
+      put_separator(before);
+      put_member(*member);
+      before = ',';
+    }
+  }
+
+  void put_member(const boost::json::key_value_pair& member) {
+    put_string(sink_, member.key());
+    sink_.put(':');
+    if constexpr (kLayout == Layout::kPretty) sink_.put(' ');
+    put_value(member.value());
+  }
+
+  void put_separator(char c) {
+    sink_.put(c);
+    put_line();
+  }
+  void put_close(char c) {
+    put_line();
+    sink_.put(c);
+  }
+  void put_line() {
+    if constexpr (kLayout == Layout::kPretty) {
+      sink_.put('\n');
+      sink_.put_indent(2 * depth_);
+    }
+  }
+
+  Sink& sink_;
+  std::size_t depth_ = 0;
+};
+
+template <Layout kLayout>
+std::string write_as(const Value& value) {
+  std::string out;
+  StringSink sink{out};
+  Writer<StringSink, kLayout>(sink).put_value(value);
+  return out;
+}
+
+// The number as an integer, if it is one in the range of int64 or uint64.
+struct Integer {
+  bool negative = false;
+  std::uint64_t magnitude = 0;
+  bool operator==(const Integer&) const = default;
+};
+
+std::optional<Integer> integer_of(const Value& value) {
+  const auto from_signed = [](std::int64_t number) {
+    const auto bits = static_cast<std::uint64_t>(number);
+    return number < 0 ? Integer{true, 0 - bits} : Integer{false, bits};
+  };
+  if (const auto* number = value.if_int64()) return from_signed(*number);
+  if (const auto* number = value.if_uint64()) return Integer{false, *number};
+  const auto* number = value.if_double();
+  if (number == nullptr || std::trunc(*number) != *number) return std::nullopt;
+  if (*number >= 0 && *number < kTwoTo64)
+    return Integer{false, static_cast<std::uint64_t>(*number)};
+  if (*number < 0 && *number >= -kTwoTo63) return from_signed(static_cast<std::int64_t>(*number));
+  return std::nullopt;
+}
+
+bool equal_numbers(const Value& a, const Value& b) {
+  if (a.is_double() && b.is_double()) return a.get_double() == b.get_double();
+  const auto left = integer_of(a);
+  return left.has_value() && left == integer_of(b);
+}
+
+bool equal_objects(const Object& a, const Object& b) {
+  if (a.size() != b.size()) return false;
+  return std::all_of(a.begin(), a.end(), [&b](const auto& member) {
+    const Value* other = b.if_contains(member.key());
+    return other != nullptr && equal(member.value(), *other);
+  });
+}
+
+}  // namespace
+
+std::string write(const Value& value) { return write_as<Layout::kCompact>(value); }
+
+void write_to(std::string& out, const Value& value) {
+  StringSink sink{out};
+  Writer<StringSink, Layout::kCompact>(sink).put_value(value);
+}
+
+std::string write_canonical(const Value& value) { return write_as<Layout::kCanonical>(value); }
+
+std::string write_pretty(const Value& value) { return write_as<Layout::kPretty>(value); }
+
+void write_string_to(std::string& out, std::string_view text) {
+  StringSink sink{out};
+  put_string(sink, text);
+}
+
+std::string number_to_string(double number) {
+  if (std::isnan(number)) return "NaN";
+  if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
+  NumberBuffer buffer;
+  return std::string{format_ecmascript(buffer, number)};
+}
+
+bool equal(const Value& a, const Value& b) {
+  if (a.is_number() && b.is_number()) return equal_numbers(a, b);
+  if (a.kind() != b.kind()) return false;
+  switch (a.kind()) {
+    case boost::json::kind::null:
+      return true;
+    case boost::json::kind::bool_:
+      return a.get_bool() == b.get_bool();
+    case boost::json::kind::string:
+      return a.get_string() == b.get_string();
+    case boost::json::kind::array:
+      return std::equal(a.get_array().begin(), a.get_array().end(), b.get_array().begin(),
+                        b.get_array().end(), equal);
+    case boost::json::kind::object:
+      return equal_objects(a.get_object(), b.get_object());
+    case boost::json::kind::int64:
+    case boost::json::kind::uint64:
+    case boost::json::kind::double_:
+      break;  // numbers are compared above
+  }
+  SE_UNREACHABLE();
+}
+
+std::size_t written_bytes(const Value& value) {
+  CountingSink sink;
+  Writer<CountingSink, Layout::kCompact>(sink).put_value(value);
+  return sink.bytes;
+}
+
+bool is_utf8(std::string_view text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  while (at < end) {
+    std::uint64_t word = 0;
+    if (end - at >= 8 && (std::memcpy(&word, at, 8), (word & 0x8080808080808080ULL) == 0)) {
+      at += 8;
+      continue;
+    }
+    const std::size_t length = internal::utf8_length(at, end);
+    if (length == 0) return false;
+    at += length;
+  }
+  return true;
+}
+
+const Value* find(const Object& object, std::string_view name) { return object.if_contains(name); }
+
+std::optional<std::string> find_string(const Object& object, std::string_view name) {
+  const Value* value = find(object, name);
+  if (value == nullptr || !value->is_string()) return std::nullopt;
+  return std::string{value->get_string()};
+}
+
+std::optional<std::int64_t> find_int(const Object& object, std::string_view name) {
+  const Value* value = find(object, name);
+  return value == nullptr ? std::nullopt : as_int64(*value);
+}
+
+std::optional<std::int64_t> as_int64(const Value& value) {
+  const auto integer = integer_of(value);
+  if (!integer.has_value()) return std::nullopt;
+  constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
+  if (integer->magnitude > kMax + (integer->negative ? 1 : 0)) return std::nullopt;
+  return static_cast<std::int64_t>(integer->negative ? 0 - integer->magnitude : integer->magnitude);
+}
+
+std::string_view type_name(const Value& value) {
+  if (value.is_number()) return "number";
+  switch (value.kind()) {
+    case boost::json::kind::null:
+      return "null";
+    case boost::json::kind::bool_:
+      return "boolean";
+    case boost::json::kind::string:
+      return "string";
+    case boost::json::kind::array:
+      return "array";
+    default:
+      return "object";
+  }
+}
+
+}  // namespace state_engine::json

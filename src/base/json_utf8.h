@@ -1,0 +1,34 @@
+// One well-formed UTF-8 character: the step that the JSON reader and is_utf8 share.
+
+#ifndef STATE_ENGINE_BASE_JSON_UTF8_H_
+#define STATE_ENGINE_BASE_JSON_UTF8_H_
+
+#include <cstddef>
+
+namespace state_engine::json::internal {
+
+// The length in bytes of the character at `at` (table 3-7 of the Unicode standard: no surrogates,
+// no overlong forms, nothing above U+10FFFF), or 0 if there is none. REQUIRES: at < end.
+inline std::size_t utf8_length(const char* at, const char* end) {
+  const auto byte = [at](std::ptrdiff_t i) { return static_cast<unsigned char>(at[i]); };
+  const auto follows = [&](std::ptrdiff_t i) { return (byte(i) & 0xC0) == 0x80; };
+  const std::ptrdiff_t left = end - at;
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  if (lead < 0xE0) return left >= 2 && follows(1) ? 2 : 0;
+  if (lead < 0xF0) {
+    if (left < 3 || !follows(1) || !follows(2)) return 0;
+    if (lead == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
+    if (lead == 0xED && byte(1) > 0x9F) return 0;  // surrogate
+    return 3;
+  }
+  if (left < 4 || !follows(1) || !follows(2) || !follows(3)) return 0;
+  if (lead == 0xF0 && byte(1) < 0x90) return 0;  // overlong
+  if (lead == 0xF4 && byte(1) > 0x8F) return 0;  // above U+10FFFF
+  return 4;
+}
+
+}  // namespace state_engine::json::internal
+
+#endif  // STATE_ENGINE_BASE_JSON_UTF8_H_

@@ -1,0 +1,458 @@
+// The order of checks for one proposal (ARCHITECTURE.md, life of a mutation): repetition, form,
+// expiry that is due, policy, rate, version, operation, schema; then the rules on the change.
+//
+// Everything that a root proposal sets off can be undone as one (Mark, rollback): that is how a dry
+// run leaves no trace, how a transaction aborts, and how a cascade over its budget disappears.
+
+#include "engine/batch_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/limits.h"
+#include "core/chain.h"
+#include "core/validate.h"
+#include "engine/answers.h"
+
+namespace state_engine {
+namespace {
+
+// Actor and reason of the engine's own mutations.
+constexpr std::string_view kEngineActor = "state-engine";
+
+std::string truth_rule(const std::string& name) { return name.substr(0, name.find('\n')); }
+std::string truth_key(const std::string& name) { return name.substr(name.find('\n') + 1); }
+
+RuleRecord to_record(const RuleOutcome& outcome) {
+  RuleRecord record;
+  record.rule_id = outcome.rule_id;
+  record.rule_hash = outcome.rule_hash;
+  record.matched = outcome.matched;
+  record.effects = static_cast<int>(outcome.effects.size());
+  record.derived = static_cast<int>(outcome.derived.size());
+  record.reads = outcome.reads;
+  record.error = outcome.error;
+  return record;
+}
+
+}  // namespace
+
+std::string truth_name(std::string_view rule_id, std::string_view key) {
+  return fmt::format("{}\n{}", rule_id, key);
+}
+
+BatchBuilder::BatchBuilder(DecisionEnvironment environment) : env_(std::move(environment)) {}
+
+// ---- State as this batch sees it -------------------------------------------------------------
+
+SnapshotPtr BatchBuilder::latest(std::string_view key) const {
+  const auto item = overlay_.find(key);
+  return item != overlay_.end() ? item->second : env_.base.find(key);
+}
+
+const Snapshot* BatchBuilder::find(std::string_view key) const {
+  const SnapshotPtr snapshot = latest(key);
+  // The overlay or the base revision keeps it alive while the rules run.
+  return snapshot != nullptr && snapshot->visible_at(env_.now) ? snapshot.get() : nullptr;
+}
+
+std::optional<bool> BatchBuilder::truth(std::string_view rule_id, std::string_view key) const {
+  const std::string name = truth_name(rule_id, key);
+  if (const auto item = truths_.find(name); item != truths_.end()) return item->second;
+  if (const auto item = env_.truths.find(name); item != env_.truths.end()) return item->second;
+  return std::nullopt;
+}
+
+void BatchBuilder::put(SnapshotPtr snapshot) {
+  auto [item, fresh] = overlay_.try_emplace(snapshot->key);
+  snapshot_undo_.push_back({snapshot->key, fresh ? nullptr : item->second});
+  item->second = std::move(snapshot);
+}
+
+void BatchBuilder::set_truth(const std::string& name, bool value) {
+  const auto item = truths_.find(name);
+  truth_undo_.push_back(
+      {name, item != truths_.end() ? std::optional<bool>(item->second) : std::nullopt});
+  truths_[name] = value;
+}
+
+BatchBuilder::Mark BatchBuilder::mark() const {
+  return {entries_.size(), effects_.size(), snapshot_undo_.size(), truth_undo_.size()};
+}
+
+void BatchBuilder::rollback(const Mark& mark) {
+  while (entries_.size() > mark.entries) {
+    ids_.erase(entries_.back().proposal.id);
+    entries_.pop_back();
+  }
+  befores_.resize(mark.entries);
+  afters_.resize(mark.entries);
+  effects_.resize(mark.effects);
+  while (snapshot_undo_.size() > mark.snapshot_undo) {
+    SnapshotUndo undo = std::move(snapshot_undo_.back());
+    snapshot_undo_.pop_back();
+    if (undo.previous != nullptr) {
+      overlay_[undo.key] = std::move(undo.previous);
+    } else {
+      overlay_.erase(undo.key);
+    }
+  }
+  while (truth_undo_.size() > mark.truth_undo) {
+    const TruthUndo undo = std::move(truth_undo_.back());
+    truth_undo_.pop_back();
+    if (undo.previous) {
+      truths_[undo.name] = *undo.previous;
+    } else {
+      truths_.erase(undo.name);
+    }
+  }
+}
+
+// ---- Repetitions -----------------------------------------------------------------------------
+
+const LogEntry* BatchBuilder::record(const std::string& id, const LogEntry* known) const {
+  if (known != nullptr) return known;
+  const auto item = ids_.find(id);
+  return item != ids_.end() ? &entries_[item->second] : nullptr;
+}
+
+MutationResult BatchBuilder::answer_again(const LogEntry& entry, const std::string& hash) const {
+  if (entry.payload_hash != hash) return id_reused_answer(entry.proposal.id, entry.proposal.key);
+  const SnapshotPtr now = latest(entry.proposal.key);
+  return answer_from(entry, now != nullptr && now->visible_at(env_.now) ? now : nullptr);
+}
+
+// ---- One proposal ----------------------------------------------------------------------------
+
+MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& origin, bool dry_run,
+                                    const LogEntry* known) {
+  if (auto fault = id_fault(proposal.id)) {
+    return plain_answer(proposal, RejectionCode::kInvalidProposal, *fault);
+  }
+  if (is_reserved_id(proposal.id)) {
+    return plain_answer(proposal, RejectionCode::kInvalidProposal,
+                        "ids of this form are the engine's own; use another, for example a UUID");
+  }
+  Decision decision{proposal, origin, payload_hash(proposal), "", false, dry_run};
+  if (const LogEntry* entry = record(proposal.id, known)) {
+    return answer_again(*entry, decision.payload_hash);
+  }
+  const Mark start = mark();
+  MutationResult result = decide_root(decision);
+  if (dry_run) {
+    rollback(start);
+    make_dry(result);
+  }
+  return result;
+}
+
+MutationResult BatchBuilder::decide_root(const Decision& decision) {
+  expire_if_due(decision.proposal.key);
+  const Mark start = mark();
+  std::vector<Pending> pending;
+  MutationResult result = decide_one(decision, 0, pending);
+  if (!result.accepted) return result;
+  std::vector<MutationResult> derived;
+  std::string fault;
+  if (!run_rules(std::move(pending), derived, fault)) {
+    rollback(start);
+    return reject(decision, env_.policy->rule_for(decision.proposal.key),
+                  RejectionCode::kRuleBudgetExceeded, std::move(fault));
+  }
+  result.derived = std::move(derived);
+  result.effects = effects_since(start.effects);
+  return result;
+}
+
+std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const PolicyRule* rule,
+                                                const Snapshot* current, MutationResult& result) {
+  const Proposal& proposal = decision.proposal;
+  if (auto fault = validate(proposal)) return PolicyDenial{fault->code, fault->message};
+  if (!decision.internal && is_reserved_actor(proposal.actor)) {
+    return PolicyDenial{RejectionCode::kActorNotAllowed,
+                        fmt::format("Actor '{}' is reserved for the engine itself", proposal.actor)};
+  }
+  if (!decision.internal && proposal.op == Op::kExpire) {
+    return PolicyDenial{RejectionCode::kInvalidProposal,
+                        "op 'expire' is the engine's own; use delete, or set with a ttl"};
+  }
+  if (proposal.op != Op::kExpire) {
+    if (auto denial = env_.policy->check(proposal, rule)) return denial;
+  }
+  if (!decision.internal && rule != nullptr) {
+    if (auto wait = env_.rates.acquire(*rule, proposal.actor, env_.monotonic_now,
+                                       !decision.dry_run)) {
+      result.retry_after = *wait;
+      return PolicyDenial{RejectionCode::kRateLimited,
+                          fmt::format("Rate limit of {} is used up; wait {} ms",
+                                      rule->pattern.str(), wait->count())};
+    }
+  }
+  return version_denial(proposal, current, env_.now);
+}
+
+MutationResult BatchBuilder::decide_one(const Decision& decision, int depth,
+                                        std::vector<Pending>& pending) {
+  const Proposal& proposal = decision.proposal;
+  const PolicyRule* rule = env_.policy->rule_for(proposal.key);
+  SnapshotPtr current = latest(proposal.key);
+  const Snapshot* visible =
+      current != nullptr && current->visible_at(env_.now) ? current.get() : nullptr;
+  MutationResult unlogged = plain_answer(proposal, RejectionCode::kRateLimited, "");
+  if (auto denial = admit(decision, rule, current.get(), unlogged)) {
+    if (denial->code == RejectionCode::kRateLimited) {
+      unlogged.error = denial->message;
+      return unlogged;
+    }
+    MutationResult result = reject(decision, rule, denial->code, denial->message);
+    if (denial->code == RejectionCode::kVersionConflict && visible != nullptr) {
+      result.current = current;
+    }
+    return result;
+  }
+  auto outcome = apply_op(proposal.op, visible != nullptr ? &visible->value : nullptr,
+                          proposal.value);
+  if (auto* fault = std::get_if<ApplyFault>(&outcome)) {
+    return reject(decision, rule, fault->code, fault->message);
+  }
+  auto& applied = std::get<Applied>(outcome);
+  if (!applied.deleted) {
+    if (auto denial = env_.policy->check_value(applied.value, rule)) {
+      return reject(decision, rule, denial->code, denial->message);
+    }
+  }
+  return accept(decision, rule, std::move(current), std::move(applied), depth, pending);
+}
+
+LogEntry& BatchBuilder::append(const Decision& decision, const PolicyRule* rule,
+                               std::int64_t previous_version) {
+  SE_ASSERT(!ids_.contains(decision.proposal.id));
+  ids_[decision.proposal.id] = entries_.size();
+  LogEntry& entry = entries_.emplace_back();
+  befores_.emplace_back();
+  afters_.emplace_back();
+  entry.proposal = bounded(decision.proposal);
+  if (entry.proposal.ts == Timestamp{}) entry.proposal.ts = env_.now;
+  entry.seq = env_.head.seq + static_cast<std::int64_t>(entries_.size());
+  entry.engine_id = env_.head.engine_id;
+  entry.principal = decision.origin.principal;
+  entry.actor_verified = decision.origin.actor_verified;
+  entry.previous_version = previous_version;
+  entry.committed_at = env_.now;
+  entry.policy_revision = env_.policy->revision();
+  entry.policy_rule = rule != nullptr ? rule->pattern.str() : "";
+  entry.rule_revision = env_.rules->revision();
+  entry.transaction_id = decision.transaction_id;
+  entry.payload_hash = decision.payload_hash;
+  entry.salt = random_hex(env_.random, 16);
+  return entry;
+}
+
+MutationResult BatchBuilder::reject(const Decision& decision, const PolicyRule* rule,
+                                    RejectionCode code, std::string error) {
+  const SnapshotPtr current = latest(decision.proposal.key);
+  LogEntry& entry = append(decision, rule, current != nullptr ? current->version : 0);
+  entry.code = code;
+  entry.error = std::move(error);
+  MutationResult result = answer_from(entry, nullptr);
+  result.duplicate = false;
+  return result;
+}
+
+MutationResult BatchBuilder::accept(const Decision& decision, const PolicyRule* rule,
+                                    SnapshotPtr current, Applied applied, int depth,
+                                    std::vector<Pending>& pending) {
+  const Proposal& proposal = decision.proposal;
+  const std::int64_t previous_version = current != nullptr ? current->version : 0;
+  LogEntry& entry = append(decision, rule, previous_version);
+  entry.accepted = true;
+  entry.resulting_version = previous_version + 1;
+  if (!applied.deleted) entry.resulting_value = applied.value;
+
+  auto after = std::make_shared<Snapshot>();
+  after->key = proposal.key;
+  after->value = std::move(applied.value);
+  after->version = previous_version + 1;
+  after->updated_at = env_.now;
+  after->updated_by = proposal.actor;
+  if (!applied.deleted) {
+    after->ttl = proposal.ttl;
+    if (!after->ttl && rule != nullptr) after->ttl = rule->ttl_default;
+    if (after->ttl) after->expires_at = env_.now + *after->ttl;
+  }
+  after->seq = entry.seq;
+  after->mutation_id = proposal.id;
+  after->reason = proposal.reason;
+  after->metadata = proposal.metadata;
+  after->deleted = applied.deleted;
+  SE_ASSERT(after->version == previous_version + 1);
+
+  SnapshotPtr before;
+  if (current != nullptr && (current->visible_at(env_.now) || proposal.op == Op::kExpire)) {
+    before = current->deleted ? nullptr : std::move(current);
+  }
+  befores_.back() = before;
+  afters_.back() = after;
+  put(after);
+  pending.push_back({entries_.size() - 1, std::move(before), after, depth});
+  MutationResult result = answer_from(entry, nullptr);
+  result.duplicate = false;
+  return result;
+}
+
+void BatchBuilder::expire_if_due(std::string_view key) {
+  const SnapshotPtr current = latest(key);
+  if (current == nullptr || current->deleted || current->visible_at(env_.now)) return;
+  Proposal proposal;
+  proposal.id = expiry_id(current->key, current->version);
+  proposal.op = Op::kExpire;
+  proposal.key = current->key;
+  proposal.actor = kEngineActor;
+  proposal.reason = fmt::format("ttl of {} s ran out",
+                                static_cast<double>(current->ttl->count()) / 1000.0);
+  proposal.causation_id = current->mutation_id;
+  proposal.ts = env_.now;
+  const Origin origin{std::string(kEngineActor), true};
+  const Decision decision{proposal, origin, payload_hash(proposal), "", true, false};
+  const Mark start = mark();
+  std::vector<Pending> pending;
+  const MutationResult result = decide_one(decision, 0, pending);
+  SE_ASSERT(result.accepted);
+  std::vector<MutationResult> derived;
+  std::string fault;
+  if (run_rules(std::move(pending), derived, fault)) return;
+  // A value cannot stay beyond its deadline because rules misbehave: it expires without them, and
+  // its record says why they did not run.
+  rollback(start);
+  pending.clear();
+  const MutationResult again = decide_one(decision, 0, pending);
+  SE_ASSERT(again.accepted);
+  RuleRecord record;
+  record.error = std::move(fault);
+  entries_.back().rules.push_back(std::move(record));
+}
+
+// ---- Rules -----------------------------------------------------------------------------------
+
+std::vector<Effect> BatchBuilder::effects_since(std::size_t from) const {
+  return {effects_.begin() + static_cast<std::ptrdiff_t>(from), effects_.end()};
+}
+
+bool BatchBuilder::run_rules(std::vector<Pending> pending, std::vector<MutationResult>& derived,
+                             std::string& fault) {
+  int firings = 0;
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    const Pending cause = pending[i];
+    const ChangeContext change{entries_[cause.entry], cause.before.get(), *cause.after};
+    const std::vector<RuleOutcome> outcomes = env_.rules->evaluate(change, *this, *this);
+    for (const RuleOutcome& outcome : outcomes) {
+      entries_[cause.entry].rules.push_back(to_record(outcome));
+      if (outcome.new_truth) {
+        set_truth(truth_name(outcome.rule_id, cause.after->key), *outcome.new_truth);
+      }
+      if (!outcome.fired) continue;
+      if (++firings > limits::kRuleFiringsMax) {
+        fault = fmt::format("rule '{}' is firing number {} of this mutation; at most {} are allowed",
+                            outcome.rule_id, firings, limits::kRuleFiringsMax);
+        return false;
+      }
+      if (!outcome.derived.empty() && cause.depth >= limits::kRuleDepthMax) {
+        fault = fmt::format("rule '{}' derives a mutation {} levels deep; at most {} are allowed",
+                            outcome.rule_id, cause.depth + 1, limits::kRuleDepthMax);
+        return false;
+      }
+      apply_outcome(cause, outcome, pending, derived);
+    }
+  }
+  return true;
+}
+
+void BatchBuilder::apply_outcome(const Pending& cause, const RuleOutcome& outcome,
+                                 std::vector<Pending>& pending,
+                                 std::vector<MutationResult>& derived) {
+  const LogEntry& entry = entries_[cause.entry];
+  for (const EmittedEffect& emitted : outcome.effects) {
+    Effect effect;
+    effect.id = effect_id(entry.proposal.id, outcome.rule_id, emitted.action_index);
+    effect.rule_id = outcome.rule_id;
+    effect.cause_id = entry.proposal.id;
+    effect.cause_seq = entry.seq;
+    effect.type = emitted.type;
+    effect.payload = emitted.payload;
+    effect.correlation_id = entry.proposal.correlation_id;
+    effect.created_at = env_.now;
+    effects_.push_back(std::move(effect));
+  }
+  for (const DerivedProposal& proposed : outcome.derived) {
+    Proposal proposal;
+    proposal.id = derived_mutation_id(entry.proposal.id, outcome.rule_id, proposed.action_index);
+    proposal.op = proposed.op;
+    proposal.key = proposed.key;
+    proposal.value = proposed.value;
+    proposal.expected_version = proposed.expected_version;
+    proposal.ttl = proposed.ttl;
+    proposal.actor = "rule:" + outcome.rule_id;
+    proposal.reason = proposed.reason.empty()
+                          ? fmt::format("rule '{}' fired on {}", outcome.rule_id, cause.after->key)
+                          : proposed.reason;
+    proposal.ts = env_.now;
+    proposal.correlation_id = entry.proposal.correlation_id;
+    proposal.causation_id = entry.proposal.id;
+    proposal.traceparent = entry.proposal.traceparent;
+    const Origin origin{"rules", true};
+    expire_if_due(proposal.key);
+    const Decision decision{proposal, origin, payload_hash(proposal), "", true, false};
+    derived.push_back(decide_one(decision, cause.depth + 1, pending));
+  }
+}
+
+// ---- The batch -------------------------------------------------------------------------------
+
+std::vector<ChangeEvent> BatchBuilder::changes() const {
+  std::vector<ChangeEvent> events;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (afters_[i] == nullptr) continue;
+    const LogEntry& entry = entries_[i];
+    ChangeEvent event;
+    event.seq = entry.seq;
+    event.engine_id = entry.engine_id;
+    event.key = entry.proposal.key;
+    event.op = entry.proposal.op;
+    event.version = *entry.resulting_version;
+    event.value = afters_[i]->value;
+    if (befores_[i] != nullptr) event.prev = befores_[i]->value;
+    event.actor = entry.proposal.actor;
+    event.reason = entry.proposal.reason;
+    event.mutation_id = entry.proposal.id;
+    event.causation_id = entry.proposal.causation_id;
+    event.correlation_id = entry.proposal.correlation_id;
+    event.committed_at = entry.committed_at;
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+CommitBatch BatchBuilder::take() {
+  CommitBatch batch;
+  std::string previous = env_.head.hash;
+  batch.entries.reserve(entries_.size());
+  for (LogEntry& entry : entries_) {
+    entry.prev_hash = previous;
+    entry.hash = entry_hash(entry);
+    previous = entry.hash;
+    batch.entries.push_back(std::move(entry));
+  }
+  for (auto& [key, snapshot] : overlay_) batch.snapshots.push_back(std::move(snapshot));
+  batch.effects = std::move(effects_);
+  for (const auto& [name, value] : truths_) {
+    batch.rule_states.push_back({truth_rule(name), truth_key(name), value, {}, {}, {}});
+  }
+  entries_.clear();
+  overlay_.clear();
+  ids_.clear();
+  truths_.clear();
+  return batch;
+}
+
+}  // namespace state_engine

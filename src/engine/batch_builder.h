@@ -1,0 +1,167 @@
+// BatchBuilder: decides proposals one after the other and gathers what one commit will write.
+//
+// Pure and synchronous: it reads a revision of the index, a policy, rules and a given time, and
+// changes nothing but itself (and rate tokens). Each proposal is decided against committed state
+// plus what earlier proposals of this batch decided. Rules run on each accepted change at once;
+// what they derive is decided in the same pass, breadth first, in file order.
+//
+// Invariants: (I1) seq grows by one per entry, versions of a key by one per accepted entry.
+//   (I3) an id is decided once; a repetition is answered from its record. (I6) a rejected proposal
+//   leaves its own entry and nothing else. (I7) a conditional proposal is accepted only at exactly
+//   its expected version. (I11) a root whose rules exceed the budget is rejected as a whole.
+//   (I12) a write to a key past its deadline is preceded by the key's own expire entry.
+//
+// Ownership: what the environment refers to outlives the builder.
+// Threads:   the engine strand.
+
+#ifndef STATE_ENGINE_ENGINE_BATCH_BUILDER_H_
+#define STATE_ENGINE_ENGINE_BATCH_BUILDER_H_
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/random.h"
+#include "core/apply.h"
+#include "core/policy.h"
+#include "engine/decisions.h"
+#include "engine/rate_limiter.h"
+#include "engine/snapshot_index.h"
+#include "ports/state_store.h"
+#include "rules/rule_set.h"
+
+namespace state_engine {
+
+// The stored truth of `rise` and `fall` rules by "<rule id>\n<key>".
+using TruthTable = std::unordered_map<std::string, bool>;
+std::string truth_name(std::string_view rule_id, std::string_view key);
+
+struct DecisionEnvironment {
+  SnapshotView base;
+  std::shared_ptr<const Policy> policy;
+  RuleSetPtr rules;
+  RateLimiter& rates;
+  const TruthTable& truths;
+  Random& random;
+  StoreHead head;
+  Timestamp now{};
+  std::chrono::nanoseconds monotonic_now{};
+};
+
+class BatchBuilder final : private StateLookup, private TruthStore {
+ public:
+  explicit BatchBuilder(DecisionEnvironment environment);
+
+  // Decides one proposal. `known` is the stored record of its id, or null.
+  // A dry run answers the same and leaves no trace.
+  MutationResult decide(const Proposal& proposal, const Origin& origin, bool dry_run,
+                        const LogEntry* known);
+
+  // Decides a transaction. `known[i]` is the stored record of member i's id, or null.
+  // REQUIRES: 1 to kTransactionMembersMax members; known.size() == members.size().
+  TransactionResult decide_transaction(const TransactionProposal& transaction,
+                                       const Origin& origin, bool dry_run,
+                                       std::span<const LogEntry* const> known);
+
+  // Commits the expiry of `key` if its deadline has come.
+  void expire_if_due(std::string_view key);
+
+  bool empty() const { return entries_.empty(); }
+  std::size_t size() const { return entries_.size(); }
+
+  // Chains the entries and hands the batch over; the builder is then empty.
+  CommitBatch take();
+
+  // The changes of the accepted entries, in seq order. REQUIRES: before take().
+  std::vector<ChangeEvent> changes() const;
+
+ private:
+  // What rollback() returns to.
+  struct Mark {
+    std::size_t entries, effects, snapshot_undo, truth_undo;
+  };
+  struct SnapshotUndo {
+    std::string key;
+    SnapshotPtr previous;  // null: the key was not in the overlay
+  };
+  struct TruthUndo {
+    std::string name;
+    std::optional<bool> previous;
+  };
+  // A change whose rules have not run yet.
+  struct Pending {
+    std::size_t entry;
+    SnapshotPtr before;  // as readers saw it; null = nothing
+    SnapshotPtr after;
+    int depth;
+  };
+  // How one proposal is to be decided.
+  struct Decision {
+    const Proposal& proposal;
+    const Origin& origin;
+    std::string payload_hash;
+    std::string transaction_id;
+    bool internal = false;  // expiry or derived: no rate, reserved actor allowed
+    bool dry_run = false;
+  };
+
+  // StateLookup and TruthStore, for the rules.
+  const Snapshot* find(std::string_view key) const override;
+  std::optional<bool> truth(std::string_view rule_id, std::string_view key) const override;
+
+  Mark mark() const;
+  void rollback(const Mark& mark);
+
+  SnapshotPtr latest(std::string_view key) const;
+  const LogEntry* record(const std::string& id, const LogEntry* known) const;
+  MutationResult answer_again(const LogEntry& entry, const std::string& hash) const;
+
+  MutationResult decide_root(const Decision& decision);
+  // Decides without running rules; an accepted change is appended to `pending`.
+  MutationResult decide_one(const Decision& decision, int depth, std::vector<Pending>& pending);
+  std::optional<PolicyDenial> admit(const Decision& decision, const PolicyRule* rule,
+                                    const Snapshot* current, MutationResult& result);
+  MutationResult accept(const Decision& decision, const PolicyRule* rule, SnapshotPtr current,
+                        Applied applied, int depth, std::vector<Pending>& pending);
+  MutationResult reject(const Decision& decision, const PolicyRule* rule, RejectionCode code,
+                        std::string error);
+  LogEntry& append(const Decision& decision, const PolicyRule* rule, std::int64_t previous_version);
+  void put(SnapshotPtr snapshot);
+
+  // Runs the rules on `pending` and on all that follows from it; false if over the budget.
+  bool run_rules(std::vector<Pending> pending, std::vector<MutationResult>& derived,
+                 std::string& fault);
+  void apply_outcome(const Pending& cause, const RuleOutcome& outcome,
+                     std::vector<Pending>& pending, std::vector<MutationResult>& derived);
+  void set_truth(const std::string& name, bool value);
+  std::vector<Effect> effects_since(std::size_t from) const;
+
+  TransactionResult transaction_again(const TransactionProposal& transaction,
+                                      std::span<const LogEntry* const> records,
+                                      std::span<const std::string> hashes) const;
+  TransactionResult run_transaction(const TransactionProposal& transaction,
+                                    std::span<const std::string> hashes, const Origin& origin,
+                                    bool dry_run);
+  TransactionResult abort_transaction(const TransactionProposal& transaction,
+                                      std::span<const std::string> hashes, const Origin& origin,
+                                      bool dry_run, std::size_t failed, MutationResult cause);
+
+  DecisionEnvironment env_;
+  std::deque<LogEntry> entries_;  // references stay valid while it grows
+  std::vector<SnapshotPtr> befores_;  // per entry: what readers saw before; for changes()
+  std::vector<SnapshotPtr> afters_;   // per entry: the new snapshot; null if rejected
+  std::vector<Effect> effects_;
+  std::map<std::string, SnapshotPtr, std::less<>> overlay_;
+  std::unordered_map<std::string, std::size_t> ids_;  // mutation id -> entry
+  std::unordered_map<std::string, bool> truths_;
+  std::vector<SnapshotUndo> snapshot_undo_;
+  std::vector<TruthUndo> truth_undo_;
+};
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_ENGINE_BATCH_BUILDER_H_

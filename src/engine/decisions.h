@@ -1,0 +1,28 @@
+// What goes into the writer and comes out of it.
+
+#ifndef STATE_ENGINE_ENGINE_DECISIONS_H_
+#define STATE_ENGINE_ENGINE_DECISIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "core/types.h"
+
+namespace state_engine {
+
+// Who stands behind a proposal, beside the actor it names.
+struct Origin {
+  std::string principal = "in-process";  // who authenticated
+  bool actor_verified = true;            // the actor comes from the credential
+};
+
+// Several proposals that apply together or not at all, in order, each seeing the ones before.
+// Member ids are `<id>:<i>`; the engine sets them.
+struct TransactionProposal {
+  std::string id;
+  std::vector<Proposal> members;  // 1 to limits::kTransactionMembersMax
+};
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_ENGINE_DECISIONS_H_

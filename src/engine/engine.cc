@@ -1,0 +1,470 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <exception>
+
+#include "base/limits.h"
+#include "engine/answers.h"
+
+namespace state_engine {
+namespace {
+
+namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kRetryAfter{100};
+constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
+constexpr std::size_t kLoadPage = 4096;
+constexpr std::size_t kExpiriesTogether = 64;
+
+// Awaits a callback that is called exactly once, on any thread. `start` receives the callback.
+template <typename T, typename Start>
+asio::awaitable<T> await_callback(Start start) {
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(T)>(
+      [](auto handler, Start begin) {
+        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+        begin([shared](T value) {
+          const auto executor = asio::get_associated_executor(*shared);
+          asio::post(executor, [shared, value = std::move(value)]() mutable {
+            (*shared)(std::move(value));
+          });
+        });
+      },
+      asio::use_awaitable, std::move(start));
+}
+
+std::size_t bytes_of(const Proposal& proposal) {
+  return proposal.value ? json::written_bytes(*proposal.value) : 0;
+}
+
+}  // namespace
+
+Engine::Engine(EngineDependencies dependencies)
+    : deps_(std::move(dependencies)),
+      clock_(deps_.clock),
+      outbox_(deps_.store, deps_.sink, deps_.outbox_timer, clock_, deps_.log, deps_.observer) {}
+
+Engine::~Engine() { SE_ASSERT(tasks_ == 0); }
+
+void Engine::add_change_listener(ChangeListener listener) {
+  listeners_.push_back(std::move(listener));
+}
+
+// ---- Start, reload, stop ---------------------------------------------------------------------
+
+void Engine::spawn(std::function<Awaitable<void>()> task) {
+  ++tasks_;
+  asio::co_spawn(deps_.strand, std::move(task), [this](std::exception_ptr fault) {
+    --tasks_;
+    if (fault) {
+      try {
+        std::rethrow_exception(fault);
+      } catch (const std::exception& error) {
+        fail(fmt::format("a task of the engine ended by an exception: {}", error.what()));
+      }
+    }
+    if (tasks_ == 0 && idle_) std::exchange(idle_, nullptr)();
+  });
+}
+
+Engine::Awaitable<Status> Engine::start(EngineConfig config) {
+  auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
+    SE_CO_RETURN_IF_ERROR(co_await load());
+    SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
+    config_ = std::move(config);
+    accepting_ = true;
+    spawn([this] { return watch_expiry(); });
+    start_outbox();
+    co_return Status();
+  };
+  co_return co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
+}
+
+Engine::Awaitable<Status> Engine::load() {
+  auto head = co_await deps_.store.head();
+  if (!head.ok()) co_return head.error();
+  head_ = *head;
+  clock_.set_floor(head_.last_committed_at);
+  std::string after;
+  while (true) {
+    auto page = co_await deps_.store.scan_snapshots(after, kLoadPage);
+    if (!page.ok()) co_return page.error();
+    if (page->empty()) break;
+    after = page->back()->key;
+    for (SnapshotPtr& snapshot : *page) {
+      expiry_.add(*snapshot);
+      index_.put(std::move(snapshot));
+    }
+  }
+  index_.publish(head_.seq);
+  auto states = co_await deps_.store.rule_states();
+  if (!states.ok()) co_return states.error();
+  for (const RuleState& state : *states) {
+    truths_[truth_name(state.rule_id, state.key)] = state.truth;
+  }
+  deps_.observer.on_state(head_.seq, index_.view().size());
+  deps_.log.info("state loaded", {{"keys", index_.view().size()},
+                                  {"seq", head_.seq},
+                                  {"engineId", head_.engine_id},
+                                  {"store", deps_.store.name()}});
+  co_return Status();
+}
+
+Engine::Awaitable<Status> Engine::save_sources(const EngineConfig& config) {
+  SourceRevision policy{"policy", config.policy->revision(), config.policy->source()};
+  SE_CO_RETURN_IF_ERROR(co_await deps_.store.save_source(std::move(policy)));
+  SourceRevision rules{"rules", config.rules->revision(), config.rules_source};
+  co_return co_await deps_.store.save_source(std::move(rules));
+}
+
+Engine::Awaitable<Status> Engine::reload(EngineConfig config) {
+  auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
+    SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
+    config_ = std::move(config);
+    co_return Status();
+  };
+  co_return co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
+}
+
+Engine::Awaitable<EngineConfig> Engine::config() {
+  auto on_strand = [this]() -> Awaitable<EngineConfig> { co_return config_; };
+  co_return co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
+}
+
+Engine::Awaitable<void> Engine::stop() {
+  auto on_strand = [this]() -> Awaitable<void> {
+    accepting_ = false;
+    stopping_ = true;
+    deps_.expiry_timer.wake();
+    outbox_.stop();
+    if (tasks_ > 0) {
+      co_await await_callback<bool>(
+          [this](std::function<void(bool)> done) { idle_ = [done] { done(true); }; });
+    }
+    SE_ASSERT(queue_.empty());
+  };
+  co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
+}
+
+void Engine::fail(std::string message) {
+  if (failed_) return;
+  failed_ = true;
+  accepting_ = false;
+  deps_.observer.on_store(message);
+  deps_.log.error("the engine stops", {{"error", message}});
+  if (deps_.on_fatal) deps_.on_fatal(std::move(message));
+}
+
+// ---- Proposals in ----------------------------------------------------------------------------
+
+Engine::Awaitable<MutationResult> Engine::propose(Proposal proposal, Origin origin,
+                                                  ProposeOptions options) {
+  auto start = [this, proposal = std::move(proposal), origin = std::move(origin),
+                options](std::function<void(MutationResult)> done) mutable {
+    Work work{SingleWork{std::move(proposal), std::move(done), {}}, std::move(origin), options};
+    auto shared = std::make_shared<Work>(std::move(work));
+    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
+  };
+  co_return co_await await_callback<MutationResult>(std::move(start));
+}
+
+Engine::Awaitable<TransactionResult> Engine::propose_transaction(TransactionProposal transaction,
+                                                                 Origin origin,
+                                                                 ProposeOptions options) {
+  const std::size_t count = transaction.members.size();
+  if (count == 0 || count > limits::kTransactionMembersMax) {
+    TransactionResult result;
+    result.transaction_id = transaction.id;
+    result.code = RejectionCode::kInvalidProposal;
+    result.error = fmt::format("a transaction has 1 to {} mutations, this one has {}",
+                               limits::kTransactionMembersMax, count);
+    co_return result;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    transaction.members[i].id = fmt::format("{}:{}", transaction.id, i);
+  }
+  auto start = [this, transaction = std::move(transaction), origin = std::move(origin),
+                options](std::function<void(TransactionResult)> done) mutable {
+    Work work{TransactionWork{std::move(transaction), std::move(done), {}}, std::move(origin),
+              options};
+    auto shared = std::make_shared<Work>(std::move(work));
+    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
+  };
+  co_return co_await await_callback<TransactionResult>(std::move(start));
+}
+
+void Engine::submit(Work work) {
+  const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what);
+  if (from_outside && !accepting_) {
+    refuse(work, "The engine is not accepting proposals now");
+    return;
+  }
+  if (from_outside && queue_.size() >= limits::kEngineQueueMax) {
+    refuse(work, "The engine's queue is full");
+    return;
+  }
+  queue_.push_back(std::move(work));
+  deps_.observer.on_queue(queue_.size());
+  if (draining_) return;
+  draining_ = true;
+  spawn([this] { return drain(); });
+}
+
+void Engine::refuse(Work& work, std::string_view why) {
+  const auto retry = store_refused_ ? kRetryAfterStoreFault : kRetryAfter;
+  if (auto* single = std::get_if<SingleWork>(&work.what)) {
+    single->result =
+        plain_answer(single->proposal, RejectionCode::kUnavailable, std::string(why));
+    single->result.retry_after = retry;
+  } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
+    transaction->result = {};
+    transaction->result.transaction_id = transaction->transaction.id;
+    transaction->result.code = RejectionCode::kUnavailable;
+    transaction->result.error = why;
+    transaction->result.retry_after = retry;
+  }
+  std::vector<Work> one;
+  one.push_back(std::move(work));
+  answer(one);
+}
+
+void Engine::answer(std::vector<Work>& group) {
+  for (Work& work : group) {
+    if (auto* single = std::get_if<SingleWork>(&work.what)) {
+      deps_.observer.on_answer(single->result.code, single->result.duplicate);
+      if (single->done) single->done(std::move(single->result));
+    } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
+      deps_.observer.on_answer(transaction->result.code, transaction->result.duplicate);
+      if (transaction->done) transaction->done(std::move(transaction->result));
+    }
+  }
+}
+
+// ---- The writer ------------------------------------------------------------------------------
+
+Engine::Awaitable<void> Engine::drain() {
+  while (!queue_.empty() && !failed_) {
+    co_await write_group(take_group());
+  }
+  draining_ = false;
+  if (!failed_) co_return;
+  for (Work& work : queue_) refuse(work, "The engine has stopped after a fault of its store");
+  queue_.clear();
+}
+
+std::vector<Engine::Work> Engine::take_group() {
+  std::vector<Work> group;
+  std::size_t bytes = 0;
+  while (!queue_.empty() && group.size() < limits::kCommitBatchMax &&
+         bytes < limits::kCommitBatchBytesMax) {
+    const Work& next = queue_.front();
+    if (const auto* single = std::get_if<SingleWork>(&next.what)) {
+      bytes += bytes_of(single->proposal);
+    } else if (const auto* transaction = std::get_if<TransactionWork>(&next.what)) {
+      for (const Proposal& member : transaction->transaction.members) bytes += bytes_of(member);
+    }
+    group.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  deps_.observer.on_queue(queue_.size());
+  return group;
+}
+
+Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Work>& group) {
+  std::vector<std::string> ids;
+  for (const Work& work : group) {
+    if (work.options.fresh_id) continue;
+    if (const auto* single = std::get_if<SingleWork>(&work.what)) {
+      ids.push_back(single->proposal.id);
+    } else if (const auto* transaction = std::get_if<TransactionWork>(&work.what)) {
+      for (const Proposal& member : transaction->transaction.members) ids.push_back(member.id);
+    }
+  }
+  Records records;
+  if (ids.empty()) co_return records;
+  auto found = co_await deps_.store.lookup(ids);
+  if (!found.ok()) co_return found.error();
+  SE_ASSERT(found->size() == ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if ((*found)[i]) records.emplace(ids[i], std::move(*(*found)[i]));
+  }
+  co_return records;
+}
+
+void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
+  const auto record = [&](const std::string& id) -> const LogEntry* {
+    const auto item = records.find(id);
+    return item != records.end() ? &item->second : nullptr;
+  };
+  for (Work& work : group) {
+    if (auto* single = std::get_if<SingleWork>(&work.what)) {
+      single->result = builder.decide(single->proposal, work.origin, work.options.dry_run,
+                                      record(single->proposal.id));
+    } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
+      std::vector<const LogEntry*> known;
+      for (const Proposal& member : transaction->transaction.members) {
+        known.push_back(record(member.id));
+      }
+      transaction->result = builder.decide_transaction(transaction->transaction, work.origin,
+                                                       work.options.dry_run, known);
+    } else {
+      for (const std::string& key : std::get<ExpiryWork>(work.what).keys) {
+        builder.expire_if_due(key);
+      }
+    }
+  }
+}
+
+Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
+  auto records = co_await look_up(group);
+  if (!records.ok()) {
+    store_refused_ = true;
+    deps_.observer.on_store(records.error().message);
+    for (Work& work : group) refuse(work, "The store does not answer");
+    co_return;
+  }
+  warn_if_clock_jumped();
+  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, truths_,
+                        deps_.random, head_, clock_.now(), clock_.monotonic_now()});
+  decide_group(group, *records, builder);
+  if (builder.empty()) {
+    answer(group);
+    co_return;
+  }
+#ifdef SE_PLANTED_ACK_BEFORE_COMMIT
+  answer(group);  // A planted bug (I4): the crash tests must find it.
+#endif
+  const std::vector<ChangeEvent> changes = builder.changes();
+  const auto batch = std::make_shared<const CommitBatch>(builder.take());
+  switch (co_await commit(batch)) {
+    case CommitOutcome::kCommitted:
+      install(*batch, changes);
+#ifndef SE_PLANTED_ACK_BEFORE_COMMIT
+      answer(group);
+#endif
+      break;
+    case CommitOutcome::kNotCommitted:
+      // The keys whose expiry was part of the group must be tried again.
+      for (const SnapshotPtr& snapshot : batch->snapshots) {
+        if (const SnapshotPtr still = index_.view().find(snapshot->key)) expiry_.add(*still);
+      }
+      for (Work& work : group) refuse(work, "The store could not write: nothing was changed");
+      break;
+    case CommitOutcome::kUnknown:
+      // Nobody is answered: the next start reads the truth, and the same ids get it then.
+      break;
+  }
+}
+
+Engine::Awaitable<CommitOutcome> Engine::commit(std::shared_ptr<const CommitBatch> batch) {
+  const auto begin = clock_.monotonic_now();
+  CommitReply reply = co_await deps_.store.commit(batch);
+  if (reply.outcome == CommitOutcome::kUnknown) {
+    deps_.log.error("the outcome of a commit is unknown", {{"error", reply.message}});
+    if (reply.fatal) {
+      fail(reply.message);
+      co_return CommitOutcome::kUnknown;
+    }
+    reply.outcome = co_await resolve(*batch);
+    if (reply.outcome == CommitOutcome::kUnknown) {
+      fail("the outcome of a commit could not be found out: " + reply.message);
+      co_return reply.outcome;
+    }
+  }
+  if (reply.outcome == CommitOutcome::kCommitted) {
+    deps_.observer.on_commit(batch->entries.size(), clock_.monotonic_now() - begin);
+    if (std::exchange(store_refused_, false)) {
+      deps_.log.info("the store accepts commits again", {});
+      deps_.observer.on_store("");
+    }
+  } else {
+    if (!std::exchange(store_refused_, true)) {
+      deps_.log.error("the store refused a commit", {{"error", reply.message}});
+    }
+    deps_.observer.on_store(reply.message);
+  }
+  co_return reply.outcome;
+}
+
+// A batch is durable as a whole or not at all, so that one id tells for all (I15).
+Engine::Awaitable<CommitOutcome> Engine::resolve(const CommitBatch& batch) {
+  std::vector<std::string> ids{batch.entries.front().proposal.id};
+  auto found = co_await deps_.store.lookup(std::move(ids));
+  if (!found.ok()) co_return CommitOutcome::kUnknown;
+  const auto& entry = found->front();
+  co_return entry && entry->hash == batch.entries.front().hash ? CommitOutcome::kCommitted
+                                                               : CommitOutcome::kNotCommitted;
+}
+
+void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> changes) {
+  SE_ASSERT(batch.entries.front().seq == head_.seq + 1);
+  bool sooner = false;
+  for (const SnapshotPtr& snapshot : batch.snapshots) {
+    sooner = expiry_.add(*snapshot) || sooner;
+    index_.put(snapshot);
+  }
+  head_.seq = batch.entries.back().seq;
+  head_.hash = batch.entries.back().hash;
+  head_.last_committed_at = batch.entries.back().committed_at;
+  index_.publish(head_.seq);
+  for (const RuleState& state : batch.rule_states) {
+    truths_[truth_name(state.rule_id, state.key)] = state.truth;
+  }
+  for (const LogEntry& entry : batch.entries) deps_.observer.on_entry(entry);
+  deps_.observer.on_state(head_.seq, index_.view().size());
+  if (sooner) deps_.expiry_timer.wake();
+  if (!batch.effects.empty()) {
+    outbox_.enqueue(batch.effects);
+    start_outbox();
+  }
+  if (!changes.empty()) {
+    for (const ChangeListener& listener : listeners_) listener(changes);
+  }
+}
+
+void Engine::start_outbox() {
+  if (outbox_.running() || !outbox_.has_work() || stopping_) return;
+  spawn([this] { return outbox_.run(); });
+}
+
+Engine::Awaitable<void> Engine::watch_expiry() {
+  while (!stopping_ && !failed_) {
+    const Timestamp now = clock_.now();
+    if (auto keys = expiry_.take_due(now, kExpiriesTogether); !keys.empty()) {
+      submit({ExpiryWork{std::move(keys)}, {}, {}});
+      continue;
+    }
+    const auto next = expiry_.next();
+    const std::chrono::nanoseconds wait =
+        next ? std::chrono::nanoseconds(*next - now) : std::chrono::nanoseconds(std::chrono::hours{1});
+    // An hour at most: a wall clock set forward moves engine time without waking anyone.
+    co_await deps_.expiry_timer.sleep_for(std::min<std::chrono::nanoseconds>(
+        wait, next ? std::chrono::seconds{1} : std::chrono::hours{1}));
+    if (store_refused_ && !stopping_) co_await deps_.expiry_timer.sleep_for(kRetryAfter);
+  }
+}
+
+void Engine::warn_if_clock_jumped() {
+  const Timestamp wall = deps_.clock.wall_now();
+  const auto monotonic = clock_.monotonic_now();
+  if (last_wall_ != Timestamp{}) {
+    const auto jump = (wall - last_wall_) - (monotonic - last_monotonic_);
+    if (jump > std::chrono::seconds{60} || jump < std::chrono::seconds{-60}) {
+      deps_.log.warn("the wall clock jumped",
+                     {{"seconds", std::chrono::duration<double>(jump).count()}});
+    }
+  }
+  last_wall_ = wall;
+  last_monotonic_ = monotonic;
+}
+
+Engine::Awaitable<Result<std::vector<LogEntry>>> Engine::history(LogQuery query) {
+  query.limit = std::min(query.limit, limits::kHistoryPageMax);
+  return deps_.store.read_log(std::move(query));
+}
+
+}  // namespace state_engine

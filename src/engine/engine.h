@@ -1,0 +1,200 @@
+// Engine: the single writer, and the readers' way to committed state.
+//
+// All decisions are made on one strand, in groups: while one group commits, the next gathers in a
+// bounded queue (group commit). A proposer is answered after its group is durable, never before
+// (I4). A commit that surely failed answers `unavailable`; one whose outcome is unknown is resolved
+// by looking the ids up (I15), and if even that fails the engine stops for good and calls on_fatal:
+// the owner ends the process, and the next start reads the truth from the store.
+//
+// Ownership: the dependencies outlive the engine.
+// Threads:   propose, propose_transaction, view, now, history, explain: from any thread or
+//            executor; awaitables resume on the caller's executor. start, reload and stop: one
+//            caller. Change listeners are called on the strand and must not block.
+// Errors:    proposals always get a result; reads return the store's errors.
+
+#ifndef STATE_ENGINE_ENGINE_ENGINE_H_
+#define STATE_ENGINE_ENGINE_ENGINE_H_
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "core/policy.h"
+#include "engine/batch_builder.h"
+#include "engine/decisions.h"
+#include "engine/engine_clock.h"
+#include "engine/expiry_queue.h"
+#include "engine/observer.h"
+#include "engine/outbox.h"
+#include "engine/snapshot_index.h"
+#include "ports/effect_sink.h"
+#include "ports/state_store.h"
+#include "ports/timer.h"
+#include "rules/rule_set.h"
+
+namespace state_engine {
+
+struct EngineDependencies {
+  boost::asio::any_io_executor strand;  // a strand; the engine's alone
+  StateStore& store;
+  EffectSink& sink;
+  const Clock& clock;
+  Random& random;
+  Log& log;
+  EngineObserver& observer;
+  Timer& expiry_timer;
+  Timer& outbox_timer;
+  // Called once, on the strand, when the store must not be used any more.
+  std::function<void(std::string message)> on_fatal;
+};
+
+// A policy and the rules that belong to it, validated.
+struct EngineConfig {
+  std::shared_ptr<const Policy> policy;
+  RuleSetPtr rules;
+  std::string rules_source;  // canonical JSON
+};
+
+struct ProposeOptions {
+  bool dry_run = false;
+  bool fresh_id = false;  // the id was made just now: no earlier record can exist
+};
+
+// One mutation with what it emitted.
+struct ExplainedMutation {
+  LogEntry entry;
+  std::vector<OutboxRow> effects;
+};
+
+// Why something is as it is: causes oldest first, the mutation asked about, what it set off.
+struct Explanation {
+  std::vector<ExplainedMutation> causes;
+  ExplainedMutation subject;
+  std::vector<ExplainedMutation> consequences;
+  std::vector<LogEntry> rejected_since;  // by key only: refused attempts after the subject
+  SnapshotPtr current;                   // of the subject's key; null if absent
+};
+
+class Engine {
+ public:
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+  using ChangeListener = std::function<void(std::span<const ChangeEvent>)>;
+
+  explicit Engine(EngineDependencies dependencies);
+  // REQUIRES: stop() was awaited, or start() never succeeded.
+  ~Engine();
+
+  // Adds a listener for committed changes. REQUIRES: before start().
+  void add_change_listener(ChangeListener listener);
+
+  // Loads the state and begins to decide. Cost: O(keys).
+  Awaitable<Status> start(EngineConfig config);
+
+  // Decides by `config` from the next group on.
+  Awaitable<Status> reload(EngineConfig config);
+
+  // Refuses new proposals, decides those that wait, commits, stops delivering effects.
+  Awaitable<void> stop();
+
+  Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
+
+  // Sets member ids and gives every member the transaction's actor and reason as they come.
+  // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
+  Awaitable<TransactionResult> propose_transaction(TransactionProposal transaction, Origin origin,
+                                                   ProposeOptions options = {});
+
+  // The last committed revision. Never waits for a commit.
+  SnapshotView view() const { return index_.view(); }
+
+  // The time that decides whether a value is visible.
+  Timestamp now() { return clock_.now(); }
+
+  Awaitable<Result<std::vector<LogEntry>>> history(LogQuery query);
+
+  // Errors: kNotFound if there is no such mutation, or no mutation of the key.
+  Awaitable<Result<Explanation>> explain_mutation(std::string mutation_id);
+  Awaitable<Result<Explanation>> explain_key(std::string key);
+
+  // The configuration in force.
+  Awaitable<EngineConfig> config();
+
+ private:
+  struct SingleWork {
+    Proposal proposal;
+    std::function<void(MutationResult)> done;
+    MutationResult result;
+  };
+  struct TransactionWork {
+    TransactionProposal transaction;
+    std::function<void(TransactionResult)> done;
+    TransactionResult result;
+  };
+  struct ExpiryWork {
+    std::vector<std::string> keys;
+  };
+  struct Work {
+    std::variant<SingleWork, TransactionWork, ExpiryWork> what;
+    Origin origin;
+    ProposeOptions options;
+  };
+  // Stored records of the ids of one group.
+  using Records = std::unordered_map<std::string, LogEntry>;
+
+  void submit(Work work);
+  void spawn(std::function<Awaitable<void>()> task);
+  Awaitable<void> drain();
+  std::vector<Work> take_group();
+  Awaitable<void> write_group(std::vector<Work> group);
+  Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
+  void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
+  Awaitable<CommitOutcome> commit(std::shared_ptr<const CommitBatch> batch);
+  Awaitable<CommitOutcome> resolve(const CommitBatch& batch);
+  void install(const CommitBatch& batch, std::span<const ChangeEvent> changes);
+  void answer(std::vector<Work>& group);
+  void refuse(Work& work, std::string_view why);
+  void fail(std::string message);
+  Awaitable<void> watch_expiry();
+  void start_outbox();
+  Awaitable<Status> load();
+  Awaitable<Status> save_sources(const EngineConfig& config);
+  void warn_if_clock_jumped();
+
+  Awaitable<Result<Explanation>> explain(LogEntry subject);
+  Awaitable<Result<ExplainedMutation>> with_effects(LogEntry entry);
+  Awaitable<Status> add_causes(Explanation& explanation);
+  Awaitable<Status> add_consequences(Explanation& explanation);
+
+  EngineDependencies deps_;
+  EngineClock clock_;
+  SnapshotIndex index_;
+  OutboxDispatcher outbox_;
+  EngineConfig config_;
+  StoreHead head_;
+  TruthTable truths_;
+  RateLimiter rates_;
+  ExpiryQueue expiry_;
+  std::vector<ChangeListener> listeners_;
+  std::deque<Work> queue_;
+  bool draining_ = false;
+  bool accepting_ = false;
+  bool failed_ = false;
+  bool stopping_ = false;
+  bool store_refused_ = false;  // the last commit was refused
+  int tasks_ = 0;               // spawned and not finished
+  std::function<void()> idle_;  // called when tasks_ reaches 0 during stop()
+  Timestamp last_wall_{};
+  std::chrono::nanoseconds last_monotonic_{0};
+};
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_ENGINE_ENGINE_H_

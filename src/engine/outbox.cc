@@ -1,0 +1,116 @@
+#include "engine/outbox.h"
+
+#include <algorithm>
+
+#include "base/limits.h"
+
+namespace state_engine {
+namespace {
+
+using boost::asio::awaitable;
+
+constexpr std::size_t kMarkTogether = 64;
+constexpr std::chrono::milliseconds kBackoffFirst{50};
+constexpr std::chrono::milliseconds kBackoffMost{5000};
+
+}  // namespace
+
+OutboxDispatcher::OutboxDispatcher(StateStore& store, EffectSink& sink, Timer& timer,
+                                   EngineClock& clock, Log& log, EngineObserver& observer)
+    : store_(store), sink_(sink), timer_(timer), clock_(clock), log_(log), observer_(observer) {}
+
+void OutboxDispatcher::enqueue(std::vector<Effect> effects) {
+  for (Effect& effect : effects) {
+    // Once one is left to the store, all behind it are: order is kept.
+    if (in_store_ || queue_.size() >= limits::kOutboxRowsInMemoryMax) {
+      in_store_ = true;
+      missed_ = true;
+      break;
+    }
+    queue_.push_back(std::move(effect));
+  }
+  observer_.on_outbox(queue_.size());
+}
+
+void OutboxDispatcher::stop() {
+  stopping_ = true;
+  timer_.wake();
+}
+
+awaitable<void> OutboxDispatcher::back_off() {
+  const auto delay = std::min<std::chrono::milliseconds>(
+      kBackoffMost, kBackoffFirst * (1 << std::min(failures_, 10)));
+  ++failures_;
+  co_await timer_.sleep_for(delay);
+}
+
+// Reads what waits in the store. REQUIRES: queue_ is empty and everything delivered is marked.
+awaitable<bool> OutboxDispatcher::refill() {
+  // A commit may add effects while this reads; enqueue() leaves them to the store and says so.
+  missed_ = false;
+  auto rows = co_await store_.pending_effects(0, limits::kOutboxRowsInMemoryMax);
+  if (!rows.ok()) {
+    log_.warn("outbox cannot be read", {{"error", rows.error().message}});
+    co_return false;
+  }
+  in_store_ = missed_ || !rows->empty();
+  for (OutboxRow& row : *rows) queue_.push_back(std::move(row.effect));
+  co_return true;
+}
+
+awaitable<bool> OutboxDispatcher::deliver_front() {
+  const Effect effect = queue_.front();
+  const Delivery delivery = co_await sink_.deliver(effect);
+  observer_.on_delivery(delivery);
+  if (delivery == Delivery::kRetry) co_return false;
+  (delivery == Delivery::kDelivered ? delivered_ : unheard_).push_back(effect.id);
+  queue_.pop_front();
+  co_return true;
+}
+
+awaitable<bool> OutboxDispatcher::mark() {
+  const Timestamp now = clock_.now();
+  const Timestamp forget = now - limits::kOutboxSentKept;
+  if (!delivered_.empty()) {
+    const Status status = co_await store_.mark_effects(delivered_, EffectState::kSent, now, forget);
+    if (!status.ok()) co_return false;
+    delivered_.clear();
+  }
+  if (!unheard_.empty()) {
+    const Status status =
+        co_await store_.mark_effects(unheard_, EffectState::kNoSubscriber, now, forget);
+    if (!status.ok()) co_return false;
+    unheard_.clear();
+  }
+  co_return true;
+}
+
+awaitable<void> OutboxDispatcher::run() {
+  SE_ASSERT(!running_);
+  running_ = true;
+  while (!stopping_) {
+    bool ok = true;
+    const std::size_t unmarked = delivered_.size() + unheard_.size();
+    if (unmarked > 0 && (queue_.empty() || unmarked >= kMarkTogether)) {
+      ok = co_await mark();
+    } else if (!queue_.empty()) {
+      ok = co_await deliver_front();
+    } else if (in_store_) {
+      ok = co_await refill();
+    } else {
+      break;
+    }
+    if (ok) {
+      failures_ = 0;
+    } else if (!stopping_) {
+      co_await back_off();
+    }
+    observer_.on_outbox(queue_.size());
+  }
+  if (!co_await mark()) {
+    log_.warn("delivered effects could not be marked; they will be delivered again", {});
+  }
+  running_ = false;
+}
+
+}  // namespace state_engine

@@ -1,0 +1,333 @@
+// The ladder of checks of Streamable HTTP, in the order that real clients and the conformance suite
+// expect: Host and Origin, method, Content-Type, credentials, JSON, era, version and headers, method.
+
+#include "mcp/protocol/http_endpoint.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "mcp/protocol/http_endpoint_state.h"
+
+namespace state_engine::mcp {
+namespace {
+
+namespace asio = boost::asio;
+using net::HttpResponse;
+
+bool is_json(std::string_view content_type) {
+  return net::equals_ignoring_case(net::trim(content_type.substr(0, content_type.find(';'))),
+                                   "application/json");
+}
+
+// True if Accept is absent or names `type` or a range that holds it.
+bool accepts(const net::Headers& headers, std::string_view type) {
+  const std::string* accept = headers.find("Accept");
+  if (!accept) return true;
+  const std::string range = std::string{type.substr(0, type.find('/'))} + "/*";
+  std::string_view rest = *accept;
+  while (true) {
+    const auto comma = rest.find(',');
+    const std::string_view item = rest.substr(0, comma);
+    const std::string_view name = net::trim(item.substr(0, item.find(';')));
+    if (net::equals_ignoring_case(name, type) || net::equals_ignoring_case(name, range) ||
+        name == "*/*") {
+      return true;
+    }
+    if (comma == std::string_view::npos) return false;
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+RpcError transport_error(std::string message) {
+  return {rpc::kInvalidRequest, std::move(message), nullptr};
+}
+
+HttpResponse not_allowed() {
+  HttpResponse response = rpc_failure(405, {}, transport_error("Method not allowed: use POST"));
+  response.headers.add("Allow", "POST");
+  return response;
+}
+
+HttpResponse no_session(std::string_view id) {
+  return rpc_failure(404, id,
+                     {rpc::kLegacyNoSession, "Session not found: initialize again", nullptr});
+}
+
+HttpResponse accepted() { return {202, {}, {}, nullptr, false}; }
+
+std::string bearer_token(const net::HttpRequest& request, TransportKind transport) {
+  constexpr std::string_view kBearer = "bearer ";
+  const std::string_view value = net::trim(request.headers.get("Authorization"));
+  if (value.size() > kBearer.size() &&
+      net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer)) {
+    return std::string{net::trim(value.substr(kBearer.size()))};
+  }
+  if (transport != TransportKind::kLegacySse) return {};
+  const std::string_view header = net::trim(request.headers.get("x-mcp-token"));
+  return header.empty() ? request.query_value("token") : std::string{header};
+}
+
+}  // namespace
+
+HttpResponse rpc_failure(int http_status, std::string_view id, const RpcError& error) {
+  return HttpResponse::json(http_status, error_text(id, error));
+}
+
+// ---- Steps 1 to 3: transport and credentials --------------------------------------------------
+
+std::optional<HttpResponse> HttpEndpoint::State::check_post(
+    const net::HttpRequest& request) const {
+  if (!is_json(request.headers.get("Content-Type"))) {
+    return rpc_failure(415, {}, transport_error("Content-Type must be application/json"));
+  }
+  if (!accepts(request.headers, "application/json") &&
+      !accepts(request.headers, "text/event-stream")) {
+    return rpc_failure(
+        406, {}, transport_error("Accept must hold application/json or text/event-stream"));
+  }
+  return std::nullopt;
+}
+
+std::optional<HttpResponse> HttpEndpoint::State::authenticate(const net::HttpRequest& request,
+                                                              TransportKind transport,
+                                                              Caller& caller) const {
+  Credentials credentials;
+  credentials.transport = transport;
+  credentials.bearer_token = bearer_token(request, transport);
+  credentials.is_loopback = request.is_loopback;
+  credentials.remote_address = request.remote_address;
+  AuthOutcome outcome = authenticator_(credentials);
+  if (!outcome.failure) {
+    caller = std::move(outcome.caller);
+    return std::nullopt;
+  }
+  HttpResponse response =
+      rpc_failure(outcome.failure->http_status, {}, transport_error(outcome.failure->message));
+  response.headers.add("WWW-Authenticate", outcome.failure->challenge.empty()
+                                               ? "Bearer"
+                                               : outcome.failure->challenge);
+  return response;
+}
+
+HttpEndpoint::State::Response HttpEndpoint::State::serve(net::HttpRequest request,
+                                                         net::HttpExchange& exchange) {
+  if (!net::origin_allowed(options_.origins, request.headers)) {
+    co_return rpc_failure(403, {}, transport_error("Forbidden: this Host or Origin is not allowed"));
+  }
+  if (request.method == "POST") co_return co_await post(std::move(request), exchange);
+  if (request.method == "GET") co_return get(request);
+  if (request.method == "DELETE") co_return remove(request);
+  if (request.method == "OPTIONS") {
+    HttpResponse response{204, {}, {}, nullptr, false};
+    response.headers.add("Allow", "GET, POST, DELETE, OPTIONS");
+    co_return response;
+  }
+  co_return not_allowed();
+}
+
+// ---- Steps 4 to 7: the message ----------------------------------------------------------------
+
+HttpEndpoint::State::Response HttpEndpoint::State::post(net::HttpRequest request,
+                                                        net::HttpExchange& exchange) {
+  if (auto refused = check_post(request)) co_return std::move(*refused);
+  auto call = std::make_shared<HttpCall>();
+  if (auto refused =
+          authenticate(request, TransportKind::kStreamableHttp, call->context.caller)) {
+    co_return std::move(*refused);
+  }
+  auto parsed = parse_message(request.body);
+  if (const auto* fault = std::get_if<MessageFault>(&parsed)) {
+    co_return rpc_failure(400, fault->id, fault->error);
+  }
+  call->message = std::get<Message>(std::move(parsed));
+  const EraChoice choice = choose_http_era(call->message, request.headers);
+  if (choice.refusal) {
+    co_return rpc_failure(choice.refusal->http_status, call->message.id, choice.refusal->error);
+  }
+  call->context.era = choice.era;
+  call->context.transport = TransportKind::kStreamableHttp;
+  call->context.executor = exchange.executor();
+  call->context.traceparent =
+      std::string{request.headers.get("traceparent").substr(0, limits::kTraceBytesMax)};
+  fill_context(call->message, call->context);
+  if (choice.era == Era::kModern) {
+    call->context.cancel = exchange.disconnected();
+    co_return co_await post_modern(std::move(call), request);
+  }
+  co_return co_await post_legacy(std::move(call), request);
+}
+
+HttpEndpoint::State::Response HttpEndpoint::State::post_modern(std::shared_ptr<HttpCall> call,
+                                                               const net::HttpRequest& request) {
+  const Message& message = call->message;
+  if (message.kind == Message::Kind::kNotification) co_return accepted();
+  if (message.kind == Message::Kind::kResponse) {
+    co_return rpc_failure(400, {}, transport_error("this revision has no client responses"));
+  }
+  auto refusal = check_modern(message, request.headers.find("MCP-Protocol-Version"));
+  if (!refusal) refusal = check_modern_headers(message, request.headers);
+  if (refusal) co_return rpc_failure(refusal->http_status, message.id, refusal->error);
+  if (message.is("subscriptions/listen")) co_return listen(call);
+  co_return co_await answer(std::move(call), request);
+}
+
+HttpEndpoint::State::Response HttpEndpoint::State::post_legacy(std::shared_ptr<HttpCall> call,
+                                                               const net::HttpRequest& request) {
+  const Message& message = call->message;
+  RequestContext& context = call->context;
+  context.protocol_version = std::string{net::trim(request.headers.get("MCP-Protocol-Version"))};
+  const std::string* session_id = request.headers.find("Mcp-Session-Id");
+  if (session_id && !message.is("initialize")) {
+    call->session = sessions_.find(net::trim(*session_id), context.caller);
+    if (!call->session) co_return no_session(message.id);
+    context.session_id = call->session->id;
+    context.protocol_version = call->session->protocol_version;
+    context.client_capabilities = call->session->client_capabilities;
+  }
+  if (message.kind != Message::Kind::kRequest) {
+    take_notification(message, call->session.get());
+    co_return accepted();
+  }
+  if (auto reply = session_method(*call)) {
+    co_return HttpResponse::json(reply->http_status, std::move(reply->text));
+  }
+  if (message.is("initialize")) {
+    Reply reply = co_await server_.handle(message, context);
+    co_return opened(*call, std::move(reply));
+  }
+  co_return co_await answer(std::move(call), request);
+}
+
+HttpResponse HttpEndpoint::State::opened(HttpCall& call, Reply reply) {
+  HttpResponse response = HttpResponse::json(200, std::move(reply.text));
+  const auto version = json::find_string(call.message.params, "protocolVersion");
+  if (!version) return response;  // The reply is an error then.
+  auto session = sessions_.create(call.context.caller, server_.subscriptions());
+  if (!session) {
+    response = rpc_failure(503, call.message.id,
+                           {rpc::kInternalError, "too many sessions are open; try later", nullptr});
+    response.headers.add("Retry-After", "5");
+    return response;
+  }
+  session->protocol_version =
+      is_legacy_version(*version) ? *version : std::string{kLatestLegacyVersion};
+  const json::Value* capabilities = call.message.params.if_contains("capabilities");
+  if (capabilities && capabilities->is_object()) {
+    session->client_capabilities = capabilities->get_object();
+  }
+  response.headers.add("Mcp-Session-Id", session->id);
+  return response;
+}
+
+void HttpEndpoint::State::take_notification(const Message& message, Session* session) {
+  if (!session || !message.is("notifications/cancelled")) return;
+  const json::Value* id = message.params.if_contains("requestId");
+  if (id) session->in_flight.cancel(json::write(*id));
+}
+
+std::optional<Reply> HttpEndpoint::State::session_method(HttpCall& call) {
+  const Message& message = call.message;
+  const bool subscribe = message.is("resources/subscribe");
+  if (!call.session || (!subscribe && !message.is("resources/unsubscribe"))) return std::nullopt;
+  const auto fail = [&](std::string why) {
+    return Reply{error_text(message.id, {rpc::kInvalidParams, std::move(why), nullptr}), 200};
+  };
+  const auto uri = json::find_string(message.params, "uri");
+  if (!uri) return fail(message.method + " needs params.uri, a string");
+  if (!subscribe) {
+    call.session->updates.remove(*uri);
+    return Reply{result_text(message.id, "{}"), 200};
+  }
+  if (!server_.is_subscribable(*uri)) return fail("Resource not found: " + uri->substr(0, 1024));
+  if (!call.session->updates.add(*uri, server_.options().subscriptions_max)) {
+    return fail("too many subscriptions; subscribe to a collection that ends in \"/\" instead");
+  }
+  return Reply{result_text(message.id, "{}"), 200};
+}
+
+HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCall> call,
+                                                          const net::HttpRequest& request) {
+  const bool takes_json = accepts(request.headers, "application/json");
+  const bool takes_events = request.headers.find("Accept") != nullptr &&
+                            accepts(request.headers, "text/event-stream");
+  if (takes_events && call->message.is("tools/call") && !progress_token(call->message).empty()) {
+    co_return answer_as_stream(std::move(call));
+  }
+  if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);
+  Reply reply = co_await server_.handle(call->message, call->context);
+  if (call->session) call->session->in_flight.remove(call->message.id);
+  if (takes_json || reply.http_status != 200) {
+    co_return HttpResponse::json(reply.http_status, std::move(reply.text));
+  }
+  HttpResponse response;
+  response.stream = [text = std::move(reply.text)](
+                        net::SseWriter& writer) -> asio::awaitable<void> {
+    co_await writer.send(text, "message");
+  };
+  co_return response;
+}
+
+// ---- GET and DELETE: legacy sessions ----------------------------------------------------------
+
+HttpResponse HttpEndpoint::State::get(const net::HttpRequest& request) {
+  const std::string* session_id = request.headers.find("Mcp-Session-Id");
+  const auto version = net::trim(request.headers.get("MCP-Protocol-Version"));
+  if (!session_id || is_modern_version(version)) return not_allowed();
+  if (!accepts(request.headers, "text/event-stream")) {
+    return rpc_failure(406, {}, transport_error("Accept must hold text/event-stream"));
+  }
+  Caller caller;
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, caller)) {
+    return std::move(*refused);
+  }
+  auto session = sessions_.find(net::trim(*session_id), caller);
+  if (!session) return no_session({});
+  if (!sessions_.open_stream(*session)) {
+    return rpc_failure(409, {}, transport_error("this session has an open stream already"));
+  }
+  return session_stream(std::move(session), {});
+}
+
+HttpResponse HttpEndpoint::State::remove(const net::HttpRequest& request) {
+  const std::string* session_id = request.headers.find("Mcp-Session-Id");
+  const auto version = net::trim(request.headers.get("MCP-Protocol-Version"));
+  if (!session_id || is_modern_version(version)) return not_allowed();
+  Caller caller;
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, caller)) {
+    return std::move(*refused);
+  }
+  const auto session = sessions_.find(net::trim(*session_id), caller);
+  if (!session) return no_session({});
+  session->in_flight.cancel_all();
+  sessions_.end(session);
+  return {204, {}, {}, nullptr, false};
+}
+
+// ---- The endpoint -----------------------------------------------------------------------------
+
+HttpEndpoint::HttpEndpoint(Server& server, HttpEndpointOptions options,
+                           Authenticator authenticator, Random& random, Log& log)
+    : state_(std::make_shared<State>(server, std::move(options), std::move(authenticator), random,
+                                     log)) {}
+
+HttpEndpoint::~HttpEndpoint() = default;
+
+void HttpEndpoint::mount(net::HttpServer& http) {
+  const auto state = state_;
+  http.route(state->options().path, [state](net::HttpRequest request, net::HttpExchange& exchange) {
+    return state->serve(std::move(request), exchange);
+  });
+  if (!state->options().legacy_sse) return;
+  http.route("/sse", [state](net::HttpRequest request, net::HttpExchange& exchange) {
+    return state->serve_sse(std::move(request), exchange);
+  });
+  http.route("/message", [state](net::HttpRequest request, net::HttpExchange& exchange) {
+    return state->serve_message(std::move(request), exchange);
+  });
+}
+
+std::size_t HttpEndpoint::sessions() const { return state_->sessions(); }
+
+std::size_t HttpEndpoint::listeners() const { return state_->listeners(); }
+
+}  // namespace state_engine::mcp

@@ -1,0 +1,57 @@
+// HttpEndpoint: Streamable HTTP for a Server, both eras on one path, and the older SSE transport.
+//
+// The order of checks is fixed (tests/… ladder table): Host and Origin, method, Content-Type,
+// authentication, JSON, era, version and header agreement, then the method itself.
+// Legacy sessions: 128-bit ids, bound to the principal that opened them, expired when idle; a
+// legacy request without a session id is served statelessly, an unknown id is 404.
+//
+// Ownership: server, http and log outlive the endpoint; the endpoint outlives http's shutdown.
+// Threads:   mount() before http.listen(); everything else is internal.
+
+#ifndef STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_H_
+#define STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_H_
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "base/log.h"
+#include "base/random.h"
+#include "mcp/protocol/caller.h"
+#include "mcp/protocol/server.h"
+#include "net/http_server.h"
+#include "net/origin.h"
+
+namespace state_engine::mcp {
+
+struct HttpEndpointOptions {
+  std::string path = "/mcp";
+  bool legacy_sse = true;  // GET /sse + POST /message
+  net::OriginPolicy origins;
+  std::size_t sessions_max = 4096;
+  std::chrono::milliseconds session_idle_max{30 * 60'000};
+  std::chrono::milliseconds keep_alive = limits::kSseKeepAlive;
+};
+
+class HttpEndpoint {
+ public:
+  HttpEndpoint(Server& server, HttpEndpointOptions options, Authenticator authenticator,
+               Random& random, Log& log);
+  ~HttpEndpoint();
+
+  // Adds the endpoint's routes.
+  void mount(net::HttpServer& http);
+
+  // Live legacy sessions and open listen streams, for metrics.
+  std::size_t sessions() const;
+  std::size_t listeners() const;
+
+  class State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace state_engine::mcp
+
+#endif  // STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_H_

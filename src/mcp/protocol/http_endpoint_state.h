@@ -1,0 +1,92 @@
+// The inside of HttpEndpoint, shared by its source files (http_endpoint.cc: the ladder of checks;
+// http_streams.cc: event streams and the older SSE transport).
+
+#ifndef STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_STATE_H_
+#define STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_STATE_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "mcp/protocol/era.h"
+#include "mcp/protocol/http_endpoint.h"
+#include "mcp/protocol/listen.h"
+#include "mcp/protocol/message.h"
+#include "mcp/protocol/session.h"
+#include "net/task_group.h"
+
+namespace state_engine::mcp {
+
+// One request on its way; shared, because a client may leave before its handler is done.
+struct HttpCall {
+  Message message;
+  RequestContext context;
+  std::shared_ptr<Session> session;  // legacy sessions only
+};
+
+class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoint::State> {
+ public:
+  State(Server& server, HttpEndpointOptions options, Authenticator authenticator, Random& random,
+        Log& log)
+      : server_(server),
+        options_(std::move(options)),
+        authenticator_(std::move(authenticator)),
+        sessions_(options_.sessions_max, options_.session_idle_max, random),
+        calls_("mcp calls", log) {}
+
+  using Response = boost::asio::awaitable<net::HttpResponse>;
+
+  // Routes.
+  Response serve(net::HttpRequest request, net::HttpExchange& exchange);
+  Response serve_sse(net::HttpRequest request, net::HttpExchange& exchange);
+  Response serve_message(net::HttpRequest request, net::HttpExchange& exchange);
+
+  const HttpEndpointOptions& options() const { return options_; }
+  std::size_t sessions() const { return sessions_.size(); }
+  std::size_t listeners() const { return listeners_; }
+
+ private:
+  // The ladder, step by step; a response ends it.
+  std::optional<net::HttpResponse> check_post(const net::HttpRequest& request) const;
+  std::optional<net::HttpResponse> authenticate(const net::HttpRequest& request,
+                                                TransportKind transport, Caller& caller) const;
+  Response post(net::HttpRequest request, net::HttpExchange& exchange);
+  Response post_modern(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
+  Response post_legacy(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
+  net::HttpResponse get(const net::HttpRequest& request);
+  net::HttpResponse remove(const net::HttpRequest& request);
+  std::optional<Reply> session_method(HttpCall& call);
+  void take_notification(const Message& message, Session* session);
+  net::HttpResponse opened(HttpCall& call, Reply reply);
+
+  // Answers one request as JSON, or as an event stream when progress was asked for.
+  Response answer(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
+  net::HttpResponse answer_as_stream(std::shared_ptr<HttpCall> call);
+  net::HttpResponse listen(const std::shared_ptr<HttpCall>& call);
+  net::HttpResponse session_stream(std::shared_ptr<Session> session, std::string first_event);
+  struct StreamLease;
+
+  boost::asio::awaitable<void> run_listen(std::string id, ListenFilter filter,
+                                          net::SseWriter& writer);
+  boost::asio::awaitable<void> run_session_stream(std::shared_ptr<Session> session,
+                                                  std::string first_event,
+                                                  net::SseWriter& writer);
+  boost::asio::awaitable<void> run_call_stream(std::shared_ptr<HttpCall> call,
+                                               net::SseWriter& writer);
+  boost::asio::awaitable<void> run_message(std::shared_ptr<HttpCall> call);
+
+  Server& server_;
+  const HttpEndpointOptions options_;
+  const Authenticator authenticator_;
+  SessionTable sessions_;
+  net::TaskGroup calls_;
+  std::atomic<std::size_t> listeners_{0};
+};
+
+// A JSON-RPC error as an HTTP answer.
+net::HttpResponse rpc_failure(int http_status, std::string_view id, const RpcError& error);
+
+}  // namespace state_engine::mcp
+
+#endif  // STATE_ENGINE_MCP_PROTOCOL_HTTP_ENDPOINT_STATE_H_

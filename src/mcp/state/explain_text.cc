@@ -1,0 +1,142 @@
+#include "mcp/state/explain_text.h"
+
+#include <fmt/format.h>
+
+#include "wire/json_codec.h"
+
+namespace state_engine::mcp {
+namespace {
+
+constexpr std::size_t kValueShown = 120;
+
+std::string shown(const json::Value& value) {
+  std::string text = json::write(value);
+  if (text.size() <= kValueShown) return text;
+  std::size_t end = kValueShown;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+std::string what(const LogEntry& entry) {
+  const Proposal& proposal = entry.proposal;
+  std::string text = fmt::format("{} {}", to_string(proposal.op), proposal.key);
+  if (proposal.value) text += " " + shown(*proposal.value);
+  return text;
+}
+
+std::string outcome(const LogEntry& entry) {
+  if (entry.accepted) {
+    return fmt::format("accepted: version {} -> {}, seq {}, at {}", entry.previous_version,
+                       entry.resulting_version.value_or(0), entry.seq,
+                       format_rfc3339(entry.committed_at));
+  }
+  return fmt::format("rejected ({}): {}; seq {}, at {}", to_string(entry.code), entry.error,
+                     entry.seq, format_rfc3339(entry.committed_at));
+}
+
+void add_rules(std::string& out, const LogEntry& entry, const std::string& indent) {
+  for (const RuleRecord& rule : entry.rules) {
+    const std::string name = rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
+    if (!rule.error.empty()) {
+      out += fmt::format("{}{} failed: {}\n", indent, name, rule.error);
+    } else if (rule.matched) {
+      out += fmt::format("{}{} matched: {} effect(s), {} derived mutation(s)\n", indent, name,
+                         rule.effects, rule.derived);
+    } else {
+      out += fmt::format("{}{} did not match\n", indent, name);
+    }
+  }
+}
+
+void add_mutation(std::string& out, const ExplainedMutation& mutation, const std::string& indent) {
+  const LogEntry& entry = mutation.entry;
+  const Proposal& proposal = entry.proposal;
+  out += fmt::format("{}{} by {} ({}{})\n", indent, what(entry), proposal.actor, entry.principal,
+                     entry.actor_verified ? "" : ", actor not verified");
+  const std::string inner = indent + "  ";
+  out += fmt::format("{}why: {}\n", inner, proposal.reason);
+  out += fmt::format("{}{}\n", inner, outcome(entry));
+  out += fmt::format("{}policy {} decided by {}\n", inner, entry.policy_revision,
+                     entry.policy_rule.empty() ? "allowedKeys" : "'" + entry.policy_rule + "'");
+  add_rules(out, entry, inner);
+  for (const OutboxRow& row : mutation.effects) {
+    out += fmt::format("{}effect {} {}: {}{}\n", inner, row.effect.type, row.effect.id,
+                       to_string(row.state),
+                       row.delivered_at ? " at " + format_rfc3339(*row.delivered_at) : "");
+  }
+  out += fmt::format("{}id {}", inner, proposal.id);
+  if (!proposal.correlation_id.empty()) {
+    out += fmt::format(", correlation {}", proposal.correlation_id);
+  }
+  if (!entry.transaction_id.empty()) out += fmt::format(", transaction {}", entry.transaction_id);
+  out += '\n';
+}
+
+json::Object encode_mutation(const ExplainedMutation& mutation) {
+  json::Array effects;
+  for (const OutboxRow& row : mutation.effects) {
+    json::Object effect{{"effect", wire::encode_effect(row.effect)},
+                        {"state", to_string(row.state)}};
+    if (row.delivered_at) effect["deliveredAt"] = format_rfc3339(*row.delivered_at);
+    effects.push_back(std::move(effect));
+  }
+  return {{"entry", wire::encode_log_entry(mutation.entry)}, {"effects", std::move(effects)}};
+}
+
+json::Array encode_mutations(const std::vector<ExplainedMutation>& mutations) {
+  json::Array array;
+  for (const ExplainedMutation& mutation : mutations) array.push_back(encode_mutation(mutation));
+  return array;
+}
+
+}  // namespace
+
+std::string explain_text(const Explanation& explanation) {
+  std::string out;
+  std::string indent;
+  for (const ExplainedMutation& cause : explanation.causes) {
+    add_mutation(out, cause, indent);
+    out += indent + "caused:\n";
+    indent += "  ";
+  }
+  add_mutation(out, explanation.subject, indent);
+  if (!explanation.consequences.empty()) {
+    out += indent + "which caused:\n";
+    for (const ExplainedMutation& next : explanation.consequences) {
+      add_mutation(out, next, indent + "  ");
+    }
+  }
+  if (!explanation.rejected_since.empty()) {
+    out += "refused since then:\n";
+    for (const LogEntry& entry : explanation.rejected_since) {
+      out += fmt::format("  {} by {}: {}\n", what(entry), entry.proposal.actor, outcome(entry));
+    }
+  }
+  const std::string& key = explanation.subject.entry.proposal.key;
+  if (explanation.current != nullptr) {
+    out += fmt::format("now: {} = {} (version {})\n", key, shown(explanation.current->value),
+                       explanation.current->version);
+  } else {
+    out += fmt::format("now: {} has no value\n", key);
+  }
+  return out;
+}
+
+json::Object encode_explanation(const Explanation& explanation) {
+  json::Array rejected;
+  for (const LogEntry& entry : explanation.rejected_since) {
+    rejected.push_back(wire::encode_log_entry(entry));
+  }
+  json::Object out;
+  out["subject"] = encode_mutation(explanation.subject);
+  out["causes"] = encode_mutations(explanation.causes);
+  out["consequences"] = encode_mutations(explanation.consequences);
+  out["rejectedSince"] = std::move(rejected);
+  out["current"] = explanation.current != nullptr
+                       ? json::Value(wire::encode_snapshot(*explanation.current))
+                       : json::Value(nullptr);
+  out["text"] = explain_text(explanation);
+  return out;
+}
+
+}  // namespace state_engine::mcp

@@ -1,0 +1,172 @@
+// get_state and get_state_prefix: reads of one consistent revision, written straight to text.
+
+#include <algorithm>
+#include <vector>
+
+#include "base/limits.h"
+#include "mcp/protocol/arguments.h"
+#include "mcp/state/state_service.h"
+#include "wire/json_codec.h"
+
+namespace state_engine::mcp {
+namespace {
+
+// A page ends early once it holds this much text: a reply must stay readable.
+constexpr std::size_t kPageBytesMax = 1024 * 1024;
+constexpr std::size_t kSimilarMax = 5;
+constexpr std::size_t kSimilarLooked = 500;
+
+// Levenshtein distance, cut off at lengths that cannot be similar.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+// Existing keys that a reader may have meant by `key`: the same first segment, few edits away or
+// with `key` as a part.
+std::vector<std::string> similar_keys(const SnapshotView& view, std::string_view key,
+                                      Timestamp now) {
+  const std::string_view segment = key.substr(0, key.find('.'));
+  std::vector<std::pair<std::size_t, std::string>> found;
+  std::size_t looked = 0;
+  view.scan(segment.substr(0, 1), [&](const SnapshotPtr& item) {
+    if (++looked > kSimilarLooked || !item->key.starts_with(segment.substr(0, 1))) return false;
+    if (!item->visible_at(now) || item->key.size() > 128) return true;
+    const std::size_t edits = distance(key, item->key);
+    const bool same_segment =
+        item->key.starts_with(segment) && item->key.size() > segment.size() &&
+        item->key[segment.size()] == '.';
+    if (edits <= std::max<std::size_t>(2, key.size() / 4) || same_segment) {
+      found.emplace_back(edits, item->key);
+    }
+    return true;
+  });
+  std::sort(found.begin(), found.end());
+  std::vector<std::string> keys;
+  for (auto& [edits, name] : found) {
+    if (keys.size() == kSimilarMax) break;
+    keys.push_back(std::move(name));
+  }
+  return keys;
+}
+
+void add_member(std::string& out, std::string_view key, const SnapshotPtr& snapshot) {
+  if (out.back() != '{') out += ',';
+  json::write_string_to(out, key);
+  out += ':';
+  if (snapshot != nullptr) {
+    wire::write_snapshot_to(out, *snapshot);
+  } else {
+    out += "null";
+  }
+}
+
+std::string similar_text(const std::vector<std::pair<std::string, std::vector<std::string>>>& all) {
+  json::Object object;
+  for (const auto& [key, names] : all) {
+    json::Array array;
+    for (const std::string& name : names) array.emplace_back(name);
+    object[key] = std::move(array);
+  }
+  return json::write(object);
+}
+
+}  // namespace
+
+StateService::Reply StateService::get_state(json::Object arguments, RequestContext& context) {
+  ArgumentReader reader(arguments, "get_state");
+  const std::vector<std::string> keys = reader.required_string_list(
+      "keys", {.items_min = 0, .items_max = limits::kReadKeysMax});
+  if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
+
+  const SnapshotView view = engine_.view();
+  const Timestamp now = engine_.now();
+  std::string map = "{";
+  std::vector<std::pair<std::string, std::vector<std::string>>> similar;
+  for (const std::string& key : keys) {
+    SnapshotPtr snapshot = view.find(key);
+    if (snapshot != nullptr && !snapshot->visible_at(now)) snapshot = nullptr;
+    if (snapshot == nullptr && key.size() <= 128) {
+      auto names = similar_keys(view, key, now);
+      if (!names.empty()) similar.emplace_back(key, std::move(names));
+    }
+    add_member(map, key, snapshot);
+  }
+  map += '}';
+  std::string text = R"({"snapshots":)" + map + R"(,"asOfSeq":)" + std::to_string(view.seq());
+  if (!similar.empty()) text += R"(,"similarKeys":)" + similar_text(similar);
+  text += '}';
+  ToolResult result = ToolResult::object_text(std::move(text));
+  // The reference answers with the bare map, and gateways on this transport expect it.
+  if (context.transport == TransportKind::kLegacySse) result.text = std::move(map);
+  co_return result;
+}
+
+StateService::Reply StateService::get_state_prefix(json::Object arguments,
+                                                   RequestContext& context) {
+  ArgumentReader reader(arguments, "get_state_prefix");
+  const std::string prefix =
+      reader.required_string("prefix", {.bytes_max = limits::kKeyBytesMax});
+  const auto limit = static_cast<std::size_t>(
+      reader.optional_int("limit", 1, limits::kPrefixPageMax)
+          .value_or(static_cast<std::int64_t>(limits::kPrefixPageDefault)));
+  const auto cursor = reader.optional_string("cursor", {.bytes_max = 2048});
+  const bool keys_only = reader.optional_bool("keysOnly").value_or(false);
+  if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
+
+  PageCursors::Position position{engine_.view(), ""};
+  if (cursor && !cursor->empty()) {
+    auto resumed = cursors_.resume(*cursor);
+    if (!resumed) {
+      co_return ToolResult::error(
+          "cursor_expired: this cursor is unknown or too old. Call get_state_prefix again without "
+          "cursor; the listing starts over on the newest revision.");
+    }
+    position = std::move(*resumed);
+  }
+  const Timestamp now = engine_.now();
+  std::string map = "{";
+  json::Array names;
+  std::string last;
+  std::size_t count = 0;
+  bool truncated = false;
+  const std::string from = position.after_key.empty() ? prefix : position.after_key;
+  position.view.scan(from, [&](const SnapshotPtr& item) {
+    if (!item->key.starts_with(prefix)) return false;
+    if (item->key == position.after_key || !item->visible_at(now)) return true;
+    if (count == limit || map.size() > kPageBytesMax) {
+      truncated = true;
+      return false;
+    }
+    if (keys_only) {
+      names.emplace_back(item->key);
+    } else {
+      add_member(map, item->key, item);
+    }
+    last = item->key;
+    ++count;
+    return true;
+  });
+  map += '}';
+  std::string text = R"({"snapshots":)" + map;
+  if (keys_only) text += R"(,"keys":)" + json::write(names);
+  text += R"(,"asOfSeq":)" + std::to_string(position.view.seq());
+  text += R"(,"count":)" + std::to_string(count);
+  text += truncated ? R"(,"truncated":true,"nextCursor":)" : R"(,"truncated":false)";
+  if (truncated) json::write_string_to(text, cursors_.pin(position.view, last));
+  text += '}';
+  ToolResult result = ToolResult::object_text(std::move(text));
+  if (context.transport == TransportKind::kLegacySse) result.text = std::move(map);
+  co_return result;
+}
+
+}  // namespace state_engine::mcp

@@ -1,0 +1,62 @@
+// StateService: the engine as tools, resources and prompts of an MCP server.
+//
+// Six tools: get_state, get_state_prefix, propose_mutation, propose_transaction, get_history,
+// explain. Names and inputs are those of the BitBrat reference where it has them. A rejection is
+// an isError text whose first line is the result as JSON and whose rest says what to do next.
+//
+// Ownership: engine, random and server outlive the service; the service outlives the server's use.
+// Threads:   install() once, before the server serves; handlers run wherever the server runs them.
+
+#ifndef STATE_ENGINE_MCP_STATE_STATE_SERVICE_H_
+#define STATE_ENGINE_MCP_STATE_STATE_SERVICE_H_
+
+#include <memory>
+#include <string>
+
+#include "base/random.h"
+#include "engine/engine.h"
+#include "mcp/protocol/server.h"
+#include "mcp/state/page_cursors.h"
+
+namespace state_engine::mcp {
+
+// The principal of the one token given by MCP_AUTH_TOKEN: it speaks for an LLM bot whose user the
+// request names in `_meta.userId`.
+inline constexpr std::string_view kSharedTokenPrincipal = "token:mcp-auth";
+
+class StateService {
+ public:
+  StateService(Engine& engine, Random& random) : engine_(engine), random_(random) {}
+
+  // Registers everything with `server` and reports committed changes to it as resource updates.
+  // REQUIRES: the engine has not started.
+  void install(Server& server);
+
+  // The text for clients' models: what this server is and how to use it well.
+  static std::string instructions();
+
+ private:
+  using Reply = boost::asio::awaitable<Result<ToolResult>>;
+
+  void add_tools(Server& server);
+  void add_resources(Server& server);
+  void add_prompts(Server& server);
+
+  Reply get_state(json::Object arguments, RequestContext& context);
+  Reply get_state_prefix(json::Object arguments, RequestContext& context);
+  Reply propose_mutation(json::Object arguments, RequestContext& context);
+  Reply propose_transaction(json::Object arguments, RequestContext& context);
+  Reply get_history(json::Object arguments, RequestContext& context);
+  Reply explain(json::Object arguments, RequestContext& context);
+
+  boost::asio::awaitable<Result<std::vector<ResourceContents>>> read_resource(std::string uri);
+  boost::asio::awaitable<Result<PromptResult>> resume_prompt(json::Object arguments);
+
+  Engine& engine_;
+  Random& random_;
+  PageCursors cursors_;
+};
+
+}  // namespace state_engine::mcp
+
+#endif  // STATE_ENGINE_MCP_STATE_STATE_SERVICE_H_

@@ -1,0 +1,480 @@
+// HTTP/1.1 (RFC 9112) on one connection. Beast parses; this file decides.
+//
+// A small answer is one vectored write of head and body. Reading goes through flat_buffer_, so that
+// pipelined bytes are kept for the next request, also those that arrive while a handler runs.
+
+#include "net/http_connection.h"
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <charconv>
+#include <ctime>
+#include <exception>
+#include <utility>
+
+namespace state_engine::net {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kReadChunk = 8 * 1024;
+constexpr std::size_t kBodyReadChunk = 64 * 1024;
+constexpr std::size_t kLingerBytesMax = 4 * 1024 * 1024;
+constexpr std::chrono::milliseconds kLingerTime{2000};
+// A handler that is done sooner is never watched: that saves a read per request.
+constexpr std::chrono::milliseconds kWatchAfter{50};
+
+std::int64_t to_ns(HttpConnection::SteadyTime time) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+// The Date field of RFC 9110, formatted once a second per thread.
+std::string_view date_now() {
+  thread_local std::time_t cached_second = -1;
+  thread_local std::array<char, 40> text{};
+  thread_local std::size_t length = 0;
+  const std::time_t now = std::time(nullptr);
+  if (now != cached_second) {
+    std::tm parts{};
+    gmtime_r(&now, &parts);
+    length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    cached_second = now;
+  }
+  return {text.data(), length};
+}
+
+bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
+
+int status_for(const boost::system::error_code& error) {
+  if (error == http::error::body_limit) return 413;
+  if (error == http::error::header_limit) return 431;
+  if (error == http::error::bad_version) return 505;
+  return 400;
+}
+
+}  // namespace
+
+struct HttpConnection::Incoming {
+  http::request_parser<http::string_body> parser;
+  bool header_seen = false;
+};
+
+HttpConnection::HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> host)
+    : stream_(std::move(stream)),
+      executor_(stream_.get_executor()),
+      host_(std::move(host)),
+      watch_ended_(executor_) {
+  boost::system::error_code error;
+  const auto remote = stream_.remote_endpoint(error);
+  if (!error) {
+    auto address = remote.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+      address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    }
+    remote_address_ = address.to_string();
+    is_loopback_ = address.is_loopback();
+  }
+  stream_.set_option(asio::ip::tcp::no_delay(true), error);
+}
+
+// ---- Deadlines and the end of a connection ----------------------------------------------------
+
+void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit) {
+  phase_ = phase;
+  const auto now = std::chrono::steady_clock::now();
+  deadline_ns_ = limit.count() > 0 ? to_ns(now + limit) : 0;
+  watch_after_ns_ = phase == Phase::kHandling ? to_ns(now + kWatchAfter) : 0;
+}
+
+void HttpConnection::sweep(SteadyTime now) {
+  const std::int64_t deadline = deadline_ns_;
+  const std::int64_t watch_after = watch_after_ns_;
+  const std::int64_t now_ns = to_ns(now);
+  if ((deadline != 0 && now_ns >= deadline) || (watch_after != 0 && now_ns >= watch_after)) {
+    asio::post(executor_, [self = shared_from_this(), now] { self->on_sweep(now); });
+  }
+}
+
+void HttpConnection::on_sweep(SteadyTime now) {
+  const std::int64_t deadline = deadline_ns_;
+  if (deadline != 0 && to_ns(now) >= deadline) {
+    deadline_ns_ = 0;
+    timed_out_ = true;
+    if (phase_ == Phase::kReading) {
+      // Ends the pending read only; the answer 408 still goes out.
+      boost::system::error_code ignored;
+      stream_.cancel(ignored);
+    } else {
+      close_now();
+    }
+    return;
+  }
+  const std::int64_t watch_after = watch_after_ns_;
+  if (phase_ == Phase::kHandling && watch_after != 0 && to_ns(now) >= watch_after) {
+    watch_after_ns_ = 0;
+    start_watch();
+  }
+}
+
+void HttpConnection::drain() {
+  asio::post(executor_, [self = shared_from_this()] {
+    self->close_after_ = true;
+    if (self->phase_ == Phase::kIdle) self->close_now();
+  });
+}
+
+void HttpConnection::abort() {
+  asio::post(executor_, [self = shared_from_this()] { self->close_now(); });
+}
+
+void HttpConnection::close_now() {
+  phase_ = Phase::kClosing;
+  deadline_ns_ = 0;
+  gone_.cancel();
+  boost::system::error_code ignored;  // Whatever close says, the descriptor is gone.
+  stream_.close(ignored);
+}
+
+asio::awaitable<void> HttpConnection::close_gently() {
+  if (!stream_.is_open()) co_return;
+  boost::system::error_code ignored;  // The peer may be gone already.
+  stream_.shutdown(asio::socket_base::shutdown_send, ignored);
+  if (unread_input_) {
+    // Closing with unread input would send a reset, which may destroy our answer on its way.
+    enter(Phase::kClosing, kLingerTime);
+    std::array<char, kReadChunk> sink;
+    std::size_t drained = 0;
+    while (drained < kLingerBytesMax) {
+      const auto [error, count] = co_await stream_.async_read_some(asio::buffer(sink), kAwaitTuple);
+      if (error) break;
+      drained += count;
+    }
+  }
+  close_now();
+}
+
+// ---- Watching for the client's departure ------------------------------------------------------
+
+void HttpConnection::start_watch() {
+  if (watch_wanted_) return;
+  watch_wanted_ = true;
+  arm_watch();
+}
+
+void HttpConnection::arm_watch() {
+  // A client that pipelines more than this is not watched further: its bytes stay in the kernel.
+  if (!stream_.is_open() || buffer_.size() >= host_->options().header_bytes_max) return;
+  watch_pending_ = true;
+  auto on_read = [self = shared_from_this()](boost::system::error_code error, std::size_t count) {
+    self->watch_pending_ = false;
+    self->buffer_.commit(count);
+    if (!self->watch_wanted_) {
+      if (error && error != asio::error::operation_aborted) self->close_after_ = true;
+      self->watch_ended_.notify();
+    } else if (error) {
+      self->close_after_ = true;
+      self->gone_.cancel();
+    } else {
+      self->arm_watch();
+    }
+  };
+  stream_.async_read_some(buffer_.prepare(kReadChunk),
+                          asio::bind_cancellation_slot(watch_cancel_.slot(), std::move(on_read)));
+}
+
+asio::awaitable<void> HttpConnection::stop_watch() {
+  if (!watch_wanted_) co_return;
+  watch_wanted_ = false;
+  if (watch_pending_) {
+    watch_cancel_.emit(asio::cancellation_type::terminal);
+    while (watch_pending_) co_await watch_ended_.wait();
+  }
+}
+
+// ---- Reading ----------------------------------------------------------------------------------
+
+asio::awaitable<bool> HttpConnection::read_more(std::size_t chunk) {
+  const auto [error, count] =
+      co_await stream_.async_read_some(buffer_.prepare(chunk), kAwaitTuple);
+  buffer_.commit(count);
+  co_return !error;
+}
+
+asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::refuse(int status,
+                                                                    std::string_view why) {
+  close_after_ = true;
+  unread_input_ = true;
+  HttpResponse response = HttpResponse::text(status, std::string{why} + "\n");
+  co_await write_response(response, false);
+  co_return ReadOutcome::kRefused;
+}
+
+asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRequest& request) {
+  const HttpServerOptions& options = host_->options();
+  if (buffer_.size() == 0) {
+    if (close_after_ || host_->draining()) co_return ReadOutcome::kClosed;
+    enter(Phase::kIdle, options.idle_timeout);
+    if (!co_await read_more(kReadChunk)) co_return ReadOutcome::kClosed;
+  }
+  enter(Phase::kReading, options.header_timeout);
+  Incoming incoming;
+  auto& parser = incoming.parser;
+  parser.eager(true);
+  parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
+  parser.body_limit(options.body_bytes_max);
+  while (true) {
+    boost::system::error_code error;
+    buffer_.consume(parser.put(buffer_.data(), error));
+    if (error && error != http::error::need_more) {
+      const int status = status_for(error);
+      co_return co_await refuse(status, status == 413   ? "the body is too large"
+                                        : status == 431 ? "the header is too large"
+                                                        : "malformed request: " + error.message());
+    }
+    if (parser.is_header_done() && !incoming.header_seen) {
+      incoming.header_seen = true;
+      if (!parser.is_done()) {
+        enter(Phase::kReading, options.body_timeout);
+        const auto expect = parser.get()[http::field::expect];
+        if (!expect.empty() && !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {})) {
+          co_return ReadOutcome::kClosed;
+        }
+        enter(Phase::kReading, options.body_timeout);
+      }
+    }
+    if (parser.is_done()) break;
+    if (!co_await read_more(incoming.header_seen ? kBodyReadChunk : kReadChunk)) {
+      if (timed_out_) co_return co_await refuse(408, "the request did not arrive in time");
+      co_return ReadOutcome::kClosed;
+    }
+  }
+  int status = 400;
+  std::string why;
+  auto converted = to_request(incoming, status, why);
+  if (!converted) co_return co_await refuse(status, why);
+  request = std::move(*converted);
+  co_return ReadOutcome::kRequest;
+}
+
+std::optional<HttpRequest> HttpConnection::to_request(Incoming& incoming, int& status,
+                                                      std::string& why) {
+  auto& message = incoming.parser.get();
+  HttpRequest request;
+  http_1_0_ = message.version() == 10;
+  keep_alive_ = message.keep_alive();
+  if (!http_1_0_ && message.version() != 11) {
+    status = 505;
+    why = "only HTTP/1.0 and HTTP/1.1 are served";
+    return std::nullopt;
+  }
+  request.method = std::string{message.method_string()};
+  request.target = std::string{message.target()};
+  std::string_view target = request.target;
+  if (target.starts_with("http://") || target.starts_with("https://")) {
+    const auto path = target.find('/', target.find("//") + 2);
+    target = path == std::string_view::npos ? std::string_view{"/"} : target.substr(path);
+  }
+  const auto question = target.find('?');
+  request.path = std::string{target.substr(0, question)};
+  if (question != std::string_view::npos) request.query = std::string{target.substr(question + 1)};
+  std::size_t hosts = 0;
+  request.headers.reserve(16);
+  for (const auto& field : message) {
+    if (field.name() == http::field::host) ++hosts;
+    request.headers.add(std::string{field.name_string()}, std::string{field.value()});
+  }
+  if (hosts > 1 || (hosts == 0 && !http_1_0_)) {
+    why = "exactly one Host field is required";
+    return std::nullopt;
+  }
+  if (!request.path.starts_with('/') && request.path != "*") {
+    why = "the request target must be a path";
+    return std::nullopt;
+  }
+  request.body = std::move(message.body());
+  request.remote_address = remote_address_;
+  request.is_loopback = is_loopback_;
+  return request;
+}
+
+// ---- Writing ----------------------------------------------------------------------------------
+
+std::string HttpConnection::response_head(const HttpResponse& response, bool streaming) const {
+  std::string head;
+  head.reserve(256);
+  head += "HTTP/1.1 ";
+  head += std::to_string(response.status);
+  head += ' ';
+  head += reason_phrase(response.status);
+  head += "\r\nDate: ";
+  head += date_now();
+  for (const Header& field : response.headers) {
+    head += "\r\n";
+    head += field.name;
+    head += ": ";
+    head += field.value;
+  }
+  if (streaming) {
+    head += "\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform"
+            "\r\nX-Accel-Buffering: no";
+    if (!http_1_0_) head += "\r\nTransfer-Encoding: chunked";
+  } else if (may_have_body(response.status)) {
+    head += "\r\nContent-Length: ";
+    head += std::to_string(response.body.size());
+  }
+  if (close_after_ || !keep_alive_ || host_->draining() || (streaming && http_1_0_)) {
+    head += "\r\nConnection: close";
+  } else if (http_1_0_) {
+    head += "\r\nConnection: keep-alive";
+  }
+  head += "\r\n\r\n";
+  return head;
+}
+
+asio::awaitable<bool> HttpConnection::write_all(std::string head, std::string_view body) {
+  if (!stream_.is_open()) co_return false;
+  const Phase before = phase_;
+  enter(Phase::kWriting, host_->options().write_timeout);
+  const std::array<asio::const_buffer, 2> buffers{asio::buffer(head),
+                                                  asio::buffer(body.data(), body.size())};
+  const auto [error, count] = co_await asio::async_write(stream_, buffers, kAwaitTuple);
+  if (phase_ == Phase::kWriting) {
+    phase_ = before;
+    deadline_ns_ = 0;
+  }
+  co_return !error && stream_.is_open();
+}
+
+asio::awaitable<bool> HttpConnection::write_response(const HttpResponse& response, bool is_head) {
+  const bool with_body = !is_head && may_have_body(response.status);
+  co_return co_await write_all(response_head(response, false),
+                               with_body ? std::string_view{response.body} : std::string_view{});
+}
+
+namespace {
+
+// The text/event-stream format (WHATWG HTML, 9.2), in chunks unless the client speaks HTTP/1.0.
+class ConnectionSse final : public SseWriter {
+ public:
+  ConnectionSse(HttpConnection& connection, bool chunked)
+      : connection_(connection), chunked_(chunked) {}
+
+  asio::awaitable<bool> send(std::string_view data, std::string_view event,
+                             std::string_view id) override {
+    std::string text;
+    text.reserve(data.size() + event.size() + id.size() + 32);
+    if (!event.empty()) text.append("event: ").append(event).append("\n");
+    if (!id.empty()) text.append("id: ").append(id).append("\n");
+    while (true) {
+      const auto end = data.find('\n');
+      text.append("data: ").append(data.substr(0, end)).append("\n");
+      if (end == std::string_view::npos) break;
+      data.remove_prefix(end + 1);
+    }
+    text.append("\n");
+    co_return co_await send_raw(text);
+  }
+
+  asio::awaitable<bool> send_raw(std::string_view text) override {
+    if (closed_ || text.empty()) co_return !closed_;
+    bool written = false;
+    if (chunked_) {
+      std::array<char, 20> digits{};
+      const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), text.size(), 16);
+      std::string framed(digits.data(), end.ptr);
+      framed.append("\r\n").append(text).append("\r\n");
+      written = co_await connection_.write_all(std::move(framed), {});
+    } else {
+      written = co_await connection_.write_all({}, text);
+    }
+    if (!written) closed_ = true;
+    co_return written;
+  }
+
+  asio::awaitable<bool> keep_alive() override { co_return co_await send_raw(": keep-alive\n\n"); }
+
+  asio::awaitable<bool> finish() {
+    if (closed() || !chunked_) co_return false;
+    co_return co_await connection_.write_all("0\r\n\r\n", {});
+  }
+
+  bool closed() const override { return closed_ || connection_.disconnected().cancelled(); }
+  CancelToken disconnected() const override { return connection_.disconnected(); }
+  CancelToken shutting_down() const override { return connection_.host().shutting_down(); }
+
+ private:
+  HttpConnection& connection_;
+  const bool chunked_;
+  bool closed_ = false;
+};
+
+void log_failure(Log& log, const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& error) {
+    log.error("an HTTP handler threw", {{"what", error.what()}});
+  } catch (...) {
+    log.error("an HTTP handler threw something unknown");
+  }
+}
+
+}  // namespace
+
+asio::awaitable<bool> HttpConnection::write_stream(const HttpResponse& response) {
+  if (!co_await write_all(response_head(response, true), {})) co_return false;
+  ConnectionSse writer(*this, !http_1_0_);
+  enter(Phase::kHandling, std::chrono::milliseconds::zero());
+  start_watch();
+  std::exception_ptr failure;
+  try {
+    co_await response.stream(writer);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) log_failure(host_->log(), failure);
+  co_await stop_watch();
+  co_return co_await writer.finish() && !failure;
+}
+
+asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
+  enter(Phase::kHandling, std::chrono::milliseconds::zero());
+  std::exception_ptr failure;
+  HttpResponse response;
+  try {
+    response = co_await host_->dispatch(std::move(request), *this);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    log_failure(host_->log(), failure);
+    response = HttpResponse::text(500, "the server failed to answer this request\n");
+  }
+  watch_after_ns_ = 0;
+  co_await stop_watch();
+  co_return response;
+}
+
+asio::awaitable<void> HttpConnection::run() {
+  const auto self = shared_from_this();
+  while (true) {
+    HttpRequest request;
+    if (co_await read_request(request) != ReadOutcome::kRequest) break;
+    const bool is_head = request.method == "HEAD";
+    const HttpResponse response = co_await handle(std::move(request));
+    if (!keep_alive_ || response.close) close_after_ = true;
+    const bool written = response.stream && !is_head ? co_await write_stream(response)
+                                                     : co_await write_response(response, is_head);
+    if (!written || close_after_) break;
+  }
+  co_await close_gently();
+}
+
+}  // namespace state_engine::net

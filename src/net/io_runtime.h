@@ -1,0 +1,51 @@
+// IoRuntime: the threads that run all network code of a process.
+//
+// It handles no signals; the app does. Work left over when the runtime stops is destroyed, not run:
+// shut servers down first.
+//
+// Threads: every method may be called from any thread, stop() and the destructor not from a thread
+// of the runtime.
+
+#ifndef STATE_ENGINE_NET_IO_RUNTIME_H_
+#define STATE_ENGINE_NET_IO_RUNTIME_H_
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <memory>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace state_engine::net {
+
+class IoRuntime {
+ public:
+  // Starts `threads` threads; 0 takes one per processor, at least 2.
+  explicit IoRuntime(int threads = 0);
+  ~IoRuntime();
+  IoRuntime(const IoRuntime&) = delete;
+  IoRuntime& operator=(const IoRuntime&) = delete;
+
+  // Runs handlers on any thread of the runtime, several at once.
+  boost::asio::any_io_executor executor() const;
+  // Runs its handlers one after the other. Each call makes a new strand.
+  boost::asio::any_io_executor make_strand() const;
+  boost::asio::io_context& context();
+  int threads() const;
+
+  // Runs `task` on the runtime and blocks the caller until it is done; exceptions pass through.
+  // REQUIRES: the caller is not a thread of the runtime.
+  void run_blocking(boost::asio::awaitable<void> task);
+
+  // Stops all threads and joins them. Idempotent.
+  void stop();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace state_engine::net
+
+#endif  // STATE_ENGINE_NET_IO_RUNTIME_H_

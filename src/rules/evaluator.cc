@@ -1,0 +1,277 @@
+#include "rules/evaluator.h"
+
+#include <array>
+#include <string>
+
+#include "base/assert.h"
+#include "rules/fault.h"
+#include "rules/js_convert.h"
+
+namespace state_engine::logic {
+namespace {
+
+// Rules found in data: how often one may lead to another, and how deep each may nest.
+constexpr int kApplyDepthMax = 8;
+constexpr int kApplyNestingMax = 64;
+
+}  // namespace
+
+void Evaluator::out_of_steps() {
+  fail(EvalError::Kind::kBudget, "the evaluation needs more steps than its budget");
+}
+
+JsValue Evaluator::eval(const Node& node, const JsValue& data) {
+  step();
+  if (trace_ == nullptr) [[likely]] return eval_node(node, data);
+  trace_->enter(node);
+  const JsValue value = eval_node(node, data);
+  trace_->leave(node, value);
+  return value;
+}
+
+JsValue Evaluator::eval_node(const Node& node, const JsValue& data) {
+  switch (node.op) {
+    case Opcode::kConstant:
+      return node.constant;
+    case Opcode::kArray:
+      return eval_array(node, data);
+    case Opcode::kVarPath:
+      return eval_var_path(node, data);
+    case Opcode::kIf:
+      return eval_if(node, data);
+    case Opcode::kAnd:
+    case Opcode::kOr:
+      return eval_and_or(node, data);
+    case Opcode::kFilter:
+      return eval_filter(node, data);
+    case Opcode::kMap:
+      return eval_map(node, data);
+    case Opcode::kReduce:
+      return eval_reduce(node, data);
+    case Opcode::kAll:
+    case Opcode::kNone:
+    case Opcode::kSome:
+      return eval_quantifier(node, data);
+    default:
+      return eval_eager(node, data);
+  }
+}
+
+JsValue Evaluator::eval_array(const Node& node, const JsValue& data) {
+  const std::span<JsValue> values = arena_.make_values(node.count);
+  const auto children = code_->children(node);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = eval(children[i], data);
+  return JsValue::array(values);
+}
+
+JsValue Evaluator::eval_var_path(const Node& node, const JsValue& data) {
+  // As any argument, the default is evaluated even if it is not needed.
+  JsValue fallback = node.count > 1 ? eval_argument(node, 1, data) : JsValue::null();
+  if (node.path_count == 0) return data;
+  if (fallback.is_undefined()) fallback = JsValue::null();
+  return walk(code_->path(node), fallback, data);
+}
+
+JsValue Evaluator::eval_if(const Node& node, const JsValue& data) {
+  const auto children = code_->children(node);
+  std::size_t i = 0;
+  for (; i + 1 < children.size(); i += 2) {
+    if (truthy(eval(children[i], data))) return eval(children[i + 1], data);
+  }
+  return i + 1 == children.size() ? eval(children[i], data) : JsValue::null();
+}
+
+JsValue Evaluator::eval_and_or(const Node& node, const JsValue& data) {
+  const bool stop_at = node.op == Opcode::kOr;
+  JsValue current;
+  for (const Node& child : code_->children(node)) {
+    current = eval(child, data);
+    if (truthy(current) == stop_at) break;
+  }
+  return current;
+}
+
+JsValue Evaluator::eval_argument(const Node& node, std::uint32_t index, const JsValue& data) {
+  if (index >= node.count) return JsValue::undefined();
+  return eval(code_->nodes[node.first + index], data);
+}
+
+JsValue Evaluator::eval_filter(const Node& node, const JsValue& data) {
+  const JsValue source = eval_argument(node, 0, data);
+  if (!source.is_array()) return JsValue::array(arena_.make_values(0));
+  const std::size_t size = source.array_size();
+  const std::span<JsValue> kept = arena_.make_values(size);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const JsValue element = source.element(i);
+    step();
+    if (truthy(eval_argument(node, 1, element))) kept[count++] = element;
+  }
+  return JsValue::array(kept.first(count));
+}
+
+JsValue Evaluator::eval_map(const Node& node, const JsValue& data) {
+  const JsValue source = eval_argument(node, 0, data);
+  if (!source.is_array()) return JsValue::array(arena_.make_values(0));
+  const std::span<JsValue> mapped = arena_.make_values(source.array_size());
+  for (std::size_t i = 0; i < mapped.size(); ++i) {
+    step();
+    mapped[i] = eval_argument(node, 1, source.element(i));
+  }
+  return JsValue::array(mapped);
+}
+
+JsValue Evaluator::eval_reduce(const Node& node, const JsValue& data) {
+  const JsValue source = eval_argument(node, 0, data);
+  const bool has_initial = node.count > 2 && !(code_->nodes[node.first + 2].op == Opcode::kConstant &&
+                                               code_->nodes[node.first + 2].constant.is_undefined());
+  JsValue accumulator = has_initial ? eval_argument(node, 2, data) : JsValue::null();
+  if (!source.is_array()) return accumulator;
+  const std::size_t size = source.array_size();
+  for (std::size_t i = 0; i < size; ++i) {
+    step();
+    // A fresh object for each element: the body may return it whole.
+    auto* members = static_cast<ArenaMember*>(arena_.allocate(2 * sizeof(ArenaMember)));
+    new (&members[0]) ArenaMember{"current", source.element(i)};
+    new (&members[1]) ArenaMember{"accumulator", accumulator};
+    accumulator = eval_argument(node, 1, JsValue::object({members, 2}));
+  }
+  return accumulator;
+}
+
+JsValue Evaluator::eval_quantifier(const Node& node, const JsValue& data) {
+  const JsValue source = eval_argument(node, 0, data);
+  const bool result_if_stopped = node.op == Opcode::kSome;
+  const bool stop_at = node.op != Opcode::kAll;
+  const std::size_t size = source.is_array() ? source.array_size() : 0;
+  if (size == 0) return JsValue::boolean(node.op == Opcode::kNone);
+  for (std::size_t i = 0; i < size; ++i) {
+    step();
+    if (truthy(eval_argument(node, 1, source.element(i))) == stop_at) {
+      return JsValue::boolean(result_if_stopped);
+    }
+  }
+  return JsValue::boolean(!result_if_stopped);
+}
+
+JsValue Evaluator::eval_eager(const Node& node, const JsValue& data) {
+  constexpr std::size_t kFewArguments = 4;
+  std::array<JsValue, kFewArguments> few;
+  const std::span<JsValue> args = node.count <= kFewArguments
+                                      ? std::span<JsValue>(few).first(node.count)
+                                      : arena_.make_values(node.count);
+  const auto children = code_->children(node);
+  for (std::size_t i = 0; i < args.size(); ++i) args[i] = eval(children[i], data);
+  switch (node.op) {
+    case Opcode::kVar:
+      return read_var(node.count > 0 ? args[0] : JsValue::undefined(),
+                      node.count > 1 ? args[1] : JsValue::undefined(), data);
+    case Opcode::kMissing:
+      return missing(args, data);
+    case Opcode::kMissingSome:
+      return missing_some(args, data);
+    case Opcode::kUnrecognized:
+      fail(EvalError::Kind::kUnrecognizedOperation,
+           "Unrecognized operation " + std::string(node.name));
+    case Opcode::kNotCallable:
+      fail(EvalError::Kind::kTypeError, std::string(node.name) + " is not a function");
+    default:
+      return call_operator(node.op, args, arena_);
+  }
+}
+
+JsValue Evaluator::read_var(const JsValue& name, const JsValue& fallback, const JsValue& data) {
+  if (name.is_nullish() || (name.is_string() && name.as_string().empty())) return data;
+  std::vector<std::string_view> path;
+  const std::string_view text = to_string_view(name, arena_);
+  arena_.charge(text.size());
+  split_path(text, path);
+  return walk(path, fallback.is_undefined() ? JsValue::null() : fallback, data);
+}
+
+JsValue Evaluator::walk(std::span<const std::string_view> path, const JsValue& not_found,
+                        const JsValue& data) {
+  JsValue value = data;
+  while (!path.empty()) {
+    if (value.is_nullish()) return not_found;
+    std::size_t steps_used = 1;
+    value = value.kind() == JsValue::Kind::kDataObject
+                ? value.as_data_object().resolve(path, steps_used, arena_)
+                : get_property(value, path[0], arena_);
+    SE_ASSERT(steps_used >= 1 && steps_used <= path.size());
+    if (value.is_undefined()) return not_found;
+    path = path.subspan(steps_used);
+  }
+  return value;
+}
+
+JsValue Evaluator::missing(std::span<const JsValue> args, const JsValue& data) {
+  const bool listed = !args.empty() && args[0].is_array();
+  const std::size_t size = listed ? args[0].array_size() : args.size();
+  const std::span<JsValue> found = arena_.make_values(size);
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    step();
+    const JsValue key = listed ? args[0].element(i) : args[i];
+    // {"var": key}: a list is the name and the default.
+    JsValue name;
+    JsValue fallback;
+    if (key.is_array()) {
+      const JsValue arguments = apply(key, data);
+      if (arguments.array_size() > 0) name = arguments.element(0);
+      if (arguments.array_size() > 1) fallback = arguments.element(1);
+    } else {
+      name = apply(key, data);
+    }
+    const JsValue value = read_var(name, fallback, data);
+    if (value.is_null() || (value.is_string() && value.as_string().empty())) found[count++] = key;
+  }
+  return JsValue::array(found.first(count));
+}
+
+JsValue Evaluator::missing_some(std::span<const JsValue> args, const JsValue& data) {
+  const JsValue need = !args.empty() ? args[0] : JsValue::undefined();
+  const JsValue options = args.size() > 1 ? args[1] : JsValue::undefined();
+  // {"missing": options}: a list is its arguments.
+  const JsValue applied = apply(options, data);
+  JsValue absent;
+  if (options.is_array()) {
+    const std::span<JsValue> keys = arena_.make_values(applied.array_size());
+    for (std::size_t i = 0; i < keys.size(); ++i) keys[i] = applied.element(i);
+    absent = missing(keys, data);
+  } else {
+    absent = missing({&applied, 1}, data);
+  }
+  if (options.is_nullish()) {
+    fail(EvalError::Kind::kTypeError, "Cannot read properties of undefined (reading 'length')");
+  }
+  const std::string_view length_name = "length";
+  const JsValue length = walk({&length_name, 1}, JsValue::undefined(), options);
+  const double present = to_number(length, arena_) - static_cast<double>(absent.array_size());
+  const bool enough = less_or_equal(need, JsValue::number(present), arena_);
+  return enough ? JsValue::array(arena_.make_values(0)) : absent;
+}
+
+JsValue Evaluator::apply(const JsValue& logic, const JsValue& data) {
+  const bool is_rule =
+      (logic.kind() == JsValue::Kind::kJsonObject && logic.json_object().size() == 1) ||
+      (logic.kind() == JsValue::Kind::kArenaObject && logic.members().size() == 1);
+  if (!is_rule && !logic.is_array()) return logic;
+  if (apply_depth_ >= kApplyDepthMax) {
+    fail(EvalError::Kind::kBudget, "rules found in the data lead to each other too often");
+  }
+  const Code code = compile_code(logic, kApplyNestingMax);
+  arena_.charge(code.nodes.size() * sizeof(Node));
+  const Code* const outer_code = code_;
+  TraceSink* const outer_trace = trace_;
+  code_ = &code;
+  trace_ = nullptr;
+  ++apply_depth_;
+  const JsValue value = eval(code.nodes[0], data);
+  --apply_depth_;
+  trace_ = outer_trace;
+  code_ = outer_code;
+  return value;
+}
+
+}  // namespace state_engine::logic

@@ -1,0 +1,176 @@
+// JsValue: a value while a condition is evaluated, with what JSON cannot hold.
+//
+// json-logic-js computes with JavaScript values: undefined, NaN, infinities, -0 and unpaired
+// surrogates exist, and arrays and objects compare by identity. A JsValue is 16 bytes and never
+// owns anything: strings and containers point into the data, the rule or an Arena.
+//
+// Strings are WTF-8: UTF-8 in which an unpaired surrogate is written as its own three bytes, and a
+// pair always as four. Equal strings therefore have equal bytes.
+//
+// Ownership: whatever a JsValue points to outlives it. The Arena of an evaluation owns temporaries.
+
+#ifndef STATE_ENGINE_RULES_JS_VALUE_H_
+#define STATE_ENGINE_RULES_JS_VALUE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace state_engine::logic {
+
+class Arena;
+class DataObject;
+class JsValue;
+
+// One member of an object made during evaluation (the scope of `reduce`).
+struct ArenaMember;
+
+class JsValue {
+ public:
+  enum class Kind : std::uint8_t {
+    kUndefined,
+    kNull,
+    kBoolean,
+    kNumber,
+    kString,
+    kJsonArray,    // in the data or the rule
+    kArenaArray,   // made during evaluation
+    kJsonObject,   // in the data or the rule
+    kArenaObject,  // made during evaluation
+    kDataObject,   // not JSON: resolves its members itself
+  };
+
+  constexpr JsValue() : kind_(Kind::kUndefined), size_(0), number_(0) {}
+
+  static constexpr JsValue undefined() { return {}; }
+  static constexpr JsValue null() { return JsValue(Kind::kNull); }
+  static constexpr JsValue boolean(bool value) {
+    JsValue result(Kind::kBoolean);
+    result.boolean_ = value;
+    return result;
+  }
+  static constexpr JsValue number(double value) {
+    JsValue result(Kind::kNumber);
+    result.number_ = value;
+    return result;
+  }
+  static constexpr JsValue string(std::string_view text) {
+    JsValue result(Kind::kString);
+    result.size_ = static_cast<std::uint32_t>(text.size());
+    result.pointer_ = text.data();
+    return result;
+  }
+  // The elements lie in an arena; their address is the identity of the array.
+  static JsValue array(std::span<const JsValue> elements) {
+    JsValue result(Kind::kArenaArray);
+    result.size_ = static_cast<std::uint32_t>(elements.size());
+    result.pointer_ = elements.data();
+    return result;
+  }
+  static JsValue object(std::span<const ArenaMember> members);
+  static JsValue data_object(const DataObject& object) {
+    JsValue result(Kind::kDataObject);
+    result.pointer_ = &object;
+    return result;
+  }
+  // A view of `value`, which outlives it. Integers become doubles, as in JavaScript.
+  static JsValue of(const json::Value& value);
+  static JsValue of(const json::Object& object) {
+    JsValue result(Kind::kJsonObject);
+    result.pointer_ = &object;
+    return result;
+  }
+
+  Kind kind() const { return kind_; }
+  bool is_undefined() const { return kind_ == Kind::kUndefined; }
+  bool is_null() const { return kind_ == Kind::kNull; }
+  bool is_nullish() const { return kind_ <= Kind::kNull; }
+  bool is_boolean() const { return kind_ == Kind::kBoolean; }
+  bool is_number() const { return kind_ == Kind::kNumber; }
+  bool is_string() const { return kind_ == Kind::kString; }
+  bool is_array() const { return kind_ == Kind::kJsonArray || kind_ == Kind::kArenaArray; }
+  bool is_object() const { return kind_ >= Kind::kJsonObject; }  // not an array
+  bool is_container() const { return kind_ >= Kind::kJsonArray; }
+
+  // REQUIRES for each: the value is of that kind.
+  bool as_boolean() const { return boolean_; }
+  double as_number() const { return number_; }
+  std::string_view as_string() const { return {static_cast<const char*>(pointer_), size_}; }
+  std::size_t array_size() const;
+  JsValue element(std::size_t index) const;  // REQUIRES: index < array_size()
+  std::span<const ArenaMember> members() const;
+  const json::Object& json_object() const { return *static_cast<const json::Object*>(pointer_); }
+  const DataObject& as_data_object() const { return *static_cast<const DataObject*>(pointer_); }
+
+  // What `===` compares of containers. REQUIRES: both are containers.
+  bool same_identity(const JsValue& other) const {
+    return kind_ == other.kind_ && pointer_ == other.pointer_;
+  }
+
+ private:
+  constexpr explicit JsValue(Kind kind) : kind_(kind), size_(0), number_(0) {}
+
+  Kind kind_;
+  std::uint32_t size_;  // bytes of a string, elements or members of an arena container
+  union {
+    bool boolean_;
+    double number_;
+    const void* pointer_;  // the text or the container
+  };
+};
+
+static_assert(sizeof(JsValue) == 16);
+
+struct ArenaMember {
+  std::string_view name;
+  JsValue value;
+};
+
+// An object that answers look-ups without being JSON: the context of a change, the virtual `state`.
+class DataObject {
+ public:
+  virtual ~DataObject() = default;
+
+  // Resolves the first steps of `path`, consecutive pieces of one dotted name. Returns the value
+  // (undefined = no such member) and sets `steps_used` >= 1. Temporaries go into `arena`.
+  // REQUIRES: path is not empty.
+  virtual JsValue resolve(std::span<const std::string_view> path, std::size_t& steps_used,
+                          Arena& arena) const = 0;
+
+  // The members as they are written when the object itself is the result. `state` has none.
+  virtual std::vector<ArenaMember> members(Arena& arena) const = 0;
+};
+
+// The memory of one evaluation: grows, never frees before its end. Throws Fault (fault.h) over its
+// budget. The first bytes cost no allocation.
+class Arena {
+ public:
+  explicit Arena(std::size_t bytes_max) : bytes_left_(bytes_max) {}
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  // Uninitialised memory, aligned for any JsValue; distinct addresses also for 0 bytes.
+  void* allocate(std::size_t bytes);
+  std::span<JsValue> make_values(std::size_t count);
+  std::string_view copy(std::string_view text);
+  // Takes `bytes` off the budget without allocating, for text that is built elsewhere.
+  void charge(std::size_t bytes);
+
+ private:
+  static constexpr std::size_t kInlineBytes = 1024;
+
+  std::size_t bytes_left_;
+  std::size_t room_ = kInlineBytes;
+  std::byte* next_ = inline_;
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  alignas(16) std::byte inline_[kInlineBytes];
+};
+
+}  // namespace state_engine::logic
+
+#endif  // STATE_ENGINE_RULES_JS_VALUE_H_

@@ -1,0 +1,275 @@
+#include "store/sqlite/reader.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "store/sqlite/row_codec.h"
+
+namespace state_engine::sqlite {
+namespace {
+
+// A prefix that covers much of the log is found fastest by walking the log; a rare one by the index
+// of keys. The walk is tried first, this far.
+constexpr std::int64_t kPrefixWalkEntries = 4096;
+
+// Resets a statement when a read ends, and with it the read transaction.
+class ResetOnExit {
+ public:
+  explicit ResetOnExit(Statement& statement) : statement_(statement) {}
+  ResetOnExit(const ResetOnExit&) = delete;
+  ResetOnExit& operator=(const ResetOnExit&) = delete;
+  ~ResetOnExit() { statement_.reset(); }
+
+ private:
+  Statement& statement_;
+};
+
+std::int64_t to_limit(std::size_t limit) {
+  constexpr auto kMax = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(limit, kMax));
+}
+
+// The first text after all that start with `prefix`; empty if there is none.
+std::string prefix_end(std::string prefix) {
+  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(prefix.back() + 1);
+  return prefix;
+}
+
+// The WHERE clause of a LogQuery, with what is bound to it in order.
+struct LogWhere {
+  std::string sql = "seq > ?1 AND seq < ?2";
+  std::vector<std::string> texts;  // ?3, ?4, ...
+
+  void equal(std::string_view column, const std::string& wanted) {
+    if (wanted.empty()) return;
+    texts.push_back(wanted);
+    sql += fmt::format(" AND {} = ?{}", column, texts.size() + 2);
+  }
+  // `column` with a unary plus keeps SQLite from using its index.
+  void starts_with(std::string_view column, const std::string& prefix) {
+    if (prefix.empty()) return;
+    texts.push_back(prefix);
+    sql += fmt::format(" AND {} >= ?{}", column, texts.size() + 2);
+    if (const std::string end = prefix_end(prefix); !end.empty()) {
+      texts.push_back(end);
+      sql += fmt::format(" AND {} < ?{}", column, texts.size() + 2);
+    }
+  }
+};
+
+bool only_prefix(const LogQuery& query) {
+  return !query.prefix.empty() && query.key.empty() && query.actor.empty() &&
+         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty();
+}
+
+// The most selective criterion keeps its index (the others get a unary plus), so that the rows come
+// in seq order without sorting.
+LogWhere log_where(const LogQuery& query, bool by_seq) {
+  LogWhere where;
+  bool indexed = by_seq;
+  const auto column = [&](std::string_view name, const std::string& wanted) {
+    if (wanted.empty()) return std::string(name);
+    const bool use = !std::exchange(indexed, true);
+    return use ? std::string(name) : fmt::format("+{}", name);
+  };
+  where.equal(column("id", query.mutation_id), query.mutation_id);
+  where.equal(column("transaction_id", query.transaction_id), query.transaction_id);
+  where.equal(column("causation_id", query.causation_id), query.causation_id);
+  where.equal(column("key", query.key), query.key);
+  where.equal(column("actor", query.actor), query.actor);
+  where.starts_with(column("key", query.prefix), query.prefix);
+  return where;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Reader>> Reader::create(Database database) {
+  std::unique_ptr<Reader> reader(new Reader(std::move(database)));
+  auto statement = reader->statement("SELECT value FROM meta WHERE key = 'engine_id'");
+  if (!statement.ok()) return std::move(statement).error();
+  const ResetOnExit reset(**statement);
+  if (const int code = (*statement)->step(); code != SQLITE_ROW) {
+    if (code != SQLITE_DONE) return reader->database_.to_error(code, "read the engine id");
+    return Error{ErrorCode::kDataLoss, "state.db has no engine id in meta"};
+  }
+  reader->engine_id_ = (*statement)->text(0);
+  return reader;
+}
+
+Result<Statement*> Reader::statement(const std::string& sql) {
+  const auto found = statements_.find(sql);
+  if (found != statements_.end()) return &found->second;
+  auto prepared = database_.prepare(sql);
+  if (!prepared.ok()) return std::move(prepared).error();
+  return &statements_.emplace(sql, std::move(prepared).value()).first->second;
+}
+
+template <typename Row>
+Result<std::vector<Row>> Reader::collect(Statement& statement,
+                                         Result<Row> (*read)(const Statement&)) {
+  const ResetOnExit reset(statement);
+  std::vector<Row> rows;
+  while (true) {
+    const int code = statement.step();
+    if (code == SQLITE_DONE) return rows;
+    if (code != SQLITE_ROW) return database_.to_error(code, "read state.db");
+    Result<Row> row = read(statement);
+    if (!row.ok()) return std::move(row).error();
+    rows.push_back(std::move(row).value());
+  }
+}
+
+Result<StoreHead> Reader::head() {
+  auto statement_ptr =
+      statement("SELECT seq, hash, committed_at FROM mutation_log ORDER BY seq DESC LIMIT 1");
+  if (!statement_ptr.ok()) return std::move(statement_ptr).error();
+  Statement& row = **statement_ptr;
+  const ResetOnExit reset(row);
+  StoreHead head{engine_id_, 0, std::string(64, '0'), Timestamp{}};
+  const int code = row.step();
+  if (code == SQLITE_DONE) return head;
+  if (code != SQLITE_ROW) return database_.to_error(code, "read the head of the log");
+  auto committed_at = read_time(row.text(2));
+  if (!committed_at.ok()) return Error{ErrorCode::kDataLoss, committed_at.error().message};
+  head.seq = row.integer(0);
+  head.hash = row.text(1);
+  head.last_committed_at = *committed_at;
+  return head;
+}
+
+Result<std::vector<std::optional<LogEntry>>> Reader::lookup(const std::vector<std::string>& ids) {
+  auto select =
+      statement(fmt::format("SELECT {} FROM mutation_log WHERE id = ?1", kLogColumns));
+  if (!select.ok()) return std::move(select).error();
+  std::vector<std::optional<LogEntry>> out;
+  out.reserve(ids.size());
+  for (const std::string& id : ids) {
+    (*select)->bind_text(1, id);
+    auto rows = collect(**select, read_log_entry);
+    if (!rows.ok()) return std::move(rows).error();
+    if (rows->empty()) {
+      out.emplace_back();
+    } else {
+      out.emplace_back(std::move(rows->front()));
+    }
+  }
+  return out;
+}
+
+Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after_key,
+                                                        std::size_t limit) {
+  auto select = statement(
+      fmt::format("SELECT {} FROM state WHERE key > ?1 ORDER BY key LIMIT ?2", kStateColumns));
+  if (!select.ok()) return std::move(select).error();
+  (*select)->bind_text(1, after_key);
+  (*select)->bind_integer(2, to_limit(limit));
+  auto rows = collect(**select, read_snapshot);
+  if (!rows.ok()) return std::move(rows).error();
+  std::vector<SnapshotPtr> out;
+  out.reserve(rows->size());
+  for (Snapshot& snapshot : *rows) {
+    out.push_back(std::make_shared<const Snapshot>(std::move(snapshot)));
+  }
+  return out;
+}
+
+Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, bool by_seq) {
+  const LogWhere where = log_where(query, by_seq);
+  const std::int64_t limit_index = static_cast<std::int64_t>(where.texts.size()) + 3;
+  auto select = statement(fmt::format("SELECT {} FROM mutation_log WHERE {} ORDER BY seq{} LIMIT ?{}",
+                                      kLogColumns, where.sql, query.newest_first ? " DESC" : "",
+                                      limit_index));
+  if (!select.ok()) return std::move(select).error();
+  Statement& bound = **select;
+  bound.bind_integer(1, query.after_seq);
+  bound.bind_integer(2, query.before_seq == 0 ? std::numeric_limits<std::int64_t>::max()
+                                              : query.before_seq);
+  int index = 3;
+  for (const std::string& text : where.texts) bound.bind_text(index++, text);
+  bound.bind_integer(index, to_limit(query.limit));
+  return collect(bound, read_log_entry);
+}
+
+Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
+  if (!only_prefix(query)) return run_log_query(query, false);
+  auto end = head();
+  if (!end.ok()) return std::move(end).error();
+  LogQuery walk = query;
+  std::int64_t before = query.before_seq == 0 ? end->seq + 1 : query.before_seq;
+  before = std::min(before, end->seq + 1);
+  bool whole = false;
+  if (query.newest_first) {
+    walk.after_seq = std::max(query.after_seq, before - 1 - kPrefixWalkEntries);
+    whole = walk.after_seq == query.after_seq;
+  } else {
+    walk.before_seq = std::min(before, std::max<std::int64_t>(query.after_seq, 0) + 1 +
+                                           kPrefixWalkEntries);
+    whole = walk.before_seq == before;
+  }
+  auto found = run_log_query(walk, true);
+  if (!found.ok() || whole || found->size() >= query.limit) return found;
+  return run_log_query(query, false);
+}
+
+Result<std::vector<OutboxRow>> Reader::pending_effects(std::int64_t after_position,
+                                                       std::size_t limit) {
+  auto select = statement(fmt::format(
+      "SELECT {} FROM outbox INDEXED BY outbox_pending WHERE state = 'pending' AND position > ?1 "
+      "ORDER BY position LIMIT ?2",
+      kOutboxColumns));
+  if (!select.ok()) return std::move(select).error();
+  (*select)->bind_integer(1, after_position);
+  (*select)->bind_integer(2, to_limit(limit));
+  return collect(**select, read_outbox_row);
+}
+
+Result<std::vector<OutboxRow>> Reader::effects_of(const std::vector<std::string>& mutation_ids) {
+  auto select = statement(fmt::format(
+      "SELECT {} FROM outbox WHERE cause_id = ?1 ORDER BY position", kOutboxColumns));
+  if (!select.ok()) return std::move(select).error();
+  std::vector<OutboxRow> out;
+  std::vector<std::string> ids = mutation_ids;
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  for (const std::string& id : ids) {
+    (*select)->bind_text(1, id);
+    auto rows = collect(**select, read_outbox_row);
+    if (!rows.ok()) return std::move(rows).error();
+    std::move(rows->begin(), rows->end(), std::back_inserter(out));
+  }
+  std::sort(out.begin(), out.end(),
+            [](const OutboxRow& a, const OutboxRow& b) { return a.position < b.position; });
+  return out;
+}
+
+Result<std::vector<RuleState>> Reader::rule_states() {
+  auto select = statement(
+      fmt::format("SELECT {} FROM rule_state ORDER BY rule_id, key", kRuleStateColumns));
+  if (!select.ok()) return std::move(select).error();
+  return collect(**select, read_rule_state);
+}
+
+Result<SourceRevision> Reader::source(const std::string& kind, const std::string& revision) {
+  auto select =
+      statement("SELECT kind, revision, text FROM sources WHERE kind = ?1 AND revision = ?2");
+  if (!select.ok()) return std::move(select).error();
+  (*select)->bind_text(1, kind);
+  (*select)->bind_text(2, revision);
+  const auto read = +[](const Statement& row) -> Result<SourceRevision> {
+    return SourceRevision{std::string(row.text(0)), std::string(row.text(1)),
+                          std::string(row.text(2))};
+  };
+  auto rows = collect(**select, read);
+  if (!rows.ok()) return std::move(rows).error();
+  if (rows->empty()) {
+    return Error{ErrorCode::kNotFound, fmt::format("no {} source {}", kind, revision)};
+  }
+  return std::move(rows->front());
+}
+
+}  // namespace state_engine::sqlite

