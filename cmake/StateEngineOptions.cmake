@@ -1,7 +1,6 @@
 # Compiler settings that every target of this project shares, and the packages it stands on.
 option(SE_SANITIZE_ADDRESS "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(SE_SANITIZE_THREAD "Build with ThreadSanitizer" OFF)
-option(SE_PLANTED_ACK_BEFORE_COMMIT "Test-only: answer before the commit (must be caught)" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -58,3 +57,11 @@ endif()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 include(CheckPIESupported)
 check_pie_supported()
+
+# Asio is compiled once, not in every file that includes it; all its users must agree on that, so
+# they all link this target.
+add_library(se_asio STATIC "${CMAKE_SOURCE_DIR}/cmake/boost/asio.cc")
+target_compile_definitions(se_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(se_asio PUBLIC Boost::headers Threads::Threads se_hardening)
+# g++ 12 does not pair the operator new and delete of Asio's coroutine frames when it inlines them.
+target_compile_options(se_asio PUBLIC -Wno-mismatched-new-delete)

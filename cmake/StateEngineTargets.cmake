@@ -1,13 +1,16 @@
-# se_library(NAME FOLDER src/... [DEPS ...] [PUBLIC ...] [TEST_DEPS ...])
+# se_library(NAME FOLDER src/... [DEPS ...] [LIBS ...] [TEST_DEPS ...] [EXCLUDE ...])
 #
 # One static library per folder: every *.cc beside the CMakeLists.txt that calls this, except
 # *_test.cc, which make one GoogleTest program `<NAME>_test` (label `fast`, one CTest per case).
 # DEPS are other se_library names; LIBS are third-party targets (their headers count as SYSTEM).
 function(se_library name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS;EXTRA_SOURCES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS;EXTRA_SOURCES;EXCLUDE" ${ARGN})
   file(GLOB all_sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
   set(sources ${all_sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  foreach(excluded IN LISTS ARG_EXCLUDE)
+    list(REMOVE_ITEM sources "${CMAKE_CURRENT_SOURCE_DIR}/${excluded}")
+  endforeach()
   set(tests ${all_sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
 

@@ -157,12 +157,19 @@ template <typename Sink>
 void put_string(Sink& sink, std::string_view text) {
   sink.put('"');
   std::size_t run = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
+  std::size_t i = 0;
+  while (i < text.size()) {
+    std::uint64_t word = 0;
+    if (text.size() - i >= 8 &&
+        (std::memcpy(&word, text.data() + i, 8), !internal::has_special(word))) {
+      i += 8;
+      continue;
+    }
+    const auto c = static_cast<unsigned char>(text[i++]);
     if (c >= 0x20 && c != '"' && c != '\\') continue;
-    sink.put(text.substr(run, i - run));
+    sink.put(text.substr(run, i - 1 - run));
     put_escaped(sink, c);
-    run = i + 1;
+    run = i;
   }
   sink.put(text.substr(run));
   sink.put('"');
@@ -271,6 +278,7 @@ class Writer {
 template <Layout kLayout>
 std::string write_as(const Value& value) {
   std::string out;
+  out.reserve(256);
   StringSink sink{out};
   Writer<StringSink, kLayout>(sink).put_value(value);
   return out;

@@ -25,17 +25,6 @@ constexpr std::size_t kQuotedBytesMax = 40;  // of foreign text in an error mess
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// True if one of the 8 bytes ends a plain run of a string: a quote, a backslash, a control
-// character or anything that is not ASCII.
-bool has_special(std::uint64_t word) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
-  constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
-  const std::uint64_t quote = word ^ (kOnes * '"');
-  const std::uint64_t backslash = word ^ (kOnes * '\\');
-  const std::uint64_t found = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes) | word;
-  return (found & kHigh) != 0;
-}
-
 void append_utf8(std::string& out, std::uint32_t code_point) {
   const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (code_point < 0x80) {
@@ -350,7 +339,7 @@ bool Parser::skip_plain() {
     while (end_ - at_ >= 8) {
       std::uint64_t word = 0;
       std::memcpy(&word, at_, 8);
-      if (has_special(word)) break;
+      if (internal::has_special(word)) break;
       at_ += 8;
     }
     if (at_ == end_) return expected("'\"' at the end of a string");
@@ -429,7 +418,7 @@ Result<Value> parse(std::string_view text, const ParseLimits& parse_limits) {
   Parser parser(text, parse_limits);
   Value out;
   if (!parser.parse_document(out)) return std::move(parser).error();
-  return out;
+  return Result<Value>(std::move(out));
 }
 
 }  // namespace state_engine::json

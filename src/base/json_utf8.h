@@ -1,9 +1,10 @@
-// One well-formed UTF-8 character: the step that the JSON reader and is_utf8 share.
+// Steps over the bytes of a JSON string that reader, writer and is_utf8 share.
 
 #ifndef STATE_ENGINE_BASE_JSON_UTF8_H_
 #define STATE_ENGINE_BASE_JSON_UTF8_H_
 
 #include <cstddef>
+#include <cstdint>
 
 namespace state_engine::json::internal {
 
@@ -27,6 +28,17 @@ inline std::size_t utf8_length(const char* at, const char* end) {
   if (lead == 0xF0 && byte(1) < 0x90) return 0;  // overlong
   if (lead == 0xF4 && byte(1) > 0x8F) return 0;  // above U+10FFFF
   return 4;
+}
+
+// True if one of the 8 bytes ends a plain run of a string: a quote, a backslash, a control
+// character or anything that is not ASCII.
+inline bool has_special(std::uint64_t word) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
+  constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
+  const std::uint64_t quote = word ^ (kOnes * '"');
+  const std::uint64_t backslash = word ^ (kOnes * '\\');
+  const std::uint64_t found = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes) | word;
+  return (found & kHigh) != 0;
 }
 
 }  // namespace state_engine::json::internal

@@ -16,7 +16,7 @@ inline constexpr std::size_t kReasonBytesMax = 4 * 1024;
 inline constexpr std::size_t kIdCharsMax = 128;
 inline constexpr std::size_t kTransactionIdCharsMax = 120;  // leaves room for ":<i>"
 inline constexpr std::size_t kActorBytesMax = 256;
-inline constexpr std::size_t kTraceBytesMax = 256;  // correlationId, causationId, traceparent
+inline constexpr std::size_t kTraceBytesMax = 512;  // correlationId, causationId, traceparent
 inline constexpr std::size_t kProposalBytesMax = 1024 * 1024;
 inline constexpr std::size_t kTransactionMembersMax = 64;
 
@@ -65,6 +65,7 @@ inline constexpr std::chrono::seconds kHttpIdleTimeout{120};
 inline constexpr std::chrono::seconds kSseKeepAlive{15};
 
 static_assert(kValueBytesMax < kProposalBytesMax);
+static_assert(kTraceBytesMax >= kIdCharsMax * 4);  // causationId holds any id
 static_assert(kJsonStringBytesMax >= kValueBytesMax);
 static_assert(kTransactionIdCharsMax + 4 <= kIdCharsMax);
 static_assert(kProposalBytesMax <= kHttpBodyBytesMax);

@@ -1,9 +1,10 @@
-#include "base/random.h"
+// getrandom(2) for real, splitmix64 for tests; ids are made from either.
 
-#include <sys/random.h>
+#include "base/random.h"
 
 #include <array>
 #include <cerrno>
+#include <sys/random.h>
 #include <vector>
 
 #include "base/assert.h"

@@ -1,8 +1,11 @@
+// RFC 3339, read and written by hand: std::chrono has no parser in libstdc++ 12, and strptime knows
+// neither offsets nor fractions.
+
 #include "base/time.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
+
+#include <fmt/format.h>
 
 namespace state_engine {
 namespace {
@@ -103,9 +106,9 @@ std::string format_rfc3339(Timestamp time) {
 Result<Timestamp> parse_rfc3339(std::string_view text) {
   Timestamp out;
   if (!read_timestamp(text, out)) {
-    return invalid_argument(fmt::format(
-        "'{}' is not a timestamp; expected RFC 3339 such as 2026-11-22T18:30:00.000Z",
-        text.substr(0, 64)));
+    return invalid_argument(
+        fmt::format("'{}' is not a timestamp; expected RFC 3339 such as 2026-11-22T18:30:00.000Z",
+                    text.substr(0, 64)));
   }
   return out;
 }

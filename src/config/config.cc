@@ -1,14 +1,16 @@
 #include "config/config.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
-#include <sstream>
+#include <iterator>
+#include <system_error>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/limits.h"
 #include "config/section_reader.h"
@@ -39,8 +41,7 @@ class FileReader {
            has_keys = true;
            loaded_.policy.allowed_keys = reader_.strings(value, path, "key patterns");
          }},
-        {"policy",
-         [&](const json::Value& value, const Path& path) { read_policy(value, path); }},
+        {"policy", [&](const json::Value& value, const Path& path) { read_policy(value, path); }},
         {"rules",
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
@@ -73,27 +74,19 @@ class FileReader {
     const json::Object* object = reader_.object(value, at);
     if (object == nullptr) return entry;
     const std::array<SectionKey, 7> keys = {{
-        {"keys",
-         [&](const json::Value& v, const Path& path) {
-           entry.keys = reader_.strings(v, path, "key patterns");
-         }},
+        {"keys", [&](const json::Value& v,
+                     const Path& path) { entry.keys = reader_.strings(v, path, "key patterns"); }},
         {"writers",
          [&](const json::Value& v, const Path& path) {
            entry.writers = reader_.strings(v, path, "actor patterns");
          }},
-        {"ops",
-         [&](const json::Value& v, const Path& path) { entry.ops = read_ops(v, path); }},
+        {"ops", [&](const json::Value& v, const Path& path) { entry.ops = read_ops(v, path); }},
         {"schema", [&](const json::Value& v, const Path&) { entry.schema = v; }},
-        {"rate",
-         [&](const json::Value& v, const Path& path) { entry.rate = read_rate(v, path); }},
-        {"ttlDefault",
-         [&](const json::Value& v, const Path& path) {
-           entry.ttl_default = reader_.seconds(v, path);
-         }},
+        {"rate", [&](const json::Value& v, const Path& path) { entry.rate = read_rate(v, path); }},
+        {"ttlDefault", [&](const json::Value& v,
+                           const Path& path) { entry.ttl_default = reader_.seconds(v, path); }},
         {"ttlMax",
-         [&](const json::Value& v, const Path& path) {
-           entry.ttl_max = reader_.seconds(v, path);
-         }},
+         [&](const json::Value& v, const Path& path) { entry.ttl_max = reader_.seconds(v, path); }},
     }};
     read_members(*object, at, keys, reader_);
     if (!object->contains("keys")) {
@@ -112,9 +105,9 @@ class FileReader {
       if (op && *op != Op::kExpire) {
         ops.push_back(*op);
       } else if (!texts[i].empty()) {
-        reader_.fault(path / i, fmt::format("unknown operation '{}'{}; expected {}", texts[i],
-                                            logic::suggestion(texts[i], names),
-                                            fmt::join(names, ", ")));
+        reader_.fault(path / i,
+                      fmt::format("unknown operation '{}'{}; expected {}", texts[i],
+                                  logic::suggestion(texts[i], names), fmt::join(names, ", ")));
       }
     }
     return ops;
@@ -128,8 +121,7 @@ class FileReader {
     const std::array<SectionKey, 2> keys = {{
         {"perSecond",
          [&](const json::Value& v, const Path& path) { per_second = reader_.number(v, path); }},
-        {"burst",
-         [&](const json::Value& v, const Path& path) { burst = reader_.number(v, path); }},
+        {"burst", [&](const json::Value& v, const Path& path) { burst = reader_.number(v, path); }},
     }};
     read_members(*object, at, keys, reader_);
     for (const SectionKey& key : keys) {
@@ -168,9 +160,8 @@ Path policy_fault_path(const ConfigFault& fault, std::string& message) {
 }
 
 void sort_by_line(ConfigProblems& problems) {
-  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) {
-    return a.position.line < b.position.line;
-  });
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.position.line < b.position.line; });
 }
 
 }  // namespace
@@ -207,17 +198,19 @@ LoadedConfig load_config_text(std::string file, std::string_view text) {
 }
 
 LoadedConfig load_config(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  // An empty file sets failbit on `text`, which is no failure.
-  if (file) text << file.rdbuf();
-  if (!file.is_open() || file.bad() || (file.fail() && !file.eof() && errno == EISDIR)) {
+  const auto unreadable = [&](int error) {
     LoadedConfig loaded;
     loaded.file = path;
-    loaded.problems.push_back({path, {}, "", fmt::format("cannot read: {}", std::strerror(errno))});
+    loaded.problems.push_back({path, {}, "", fmt::format("cannot read: {}", std::strerror(error))});
     return loaded;
-  }
-  return load_config_text(path, text.view());
+  };
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) return unreadable(EISDIR);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return unreadable(errno);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  if (file.bad()) return unreadable(EIO);
+  return load_config_text(path, text);
 }
 
 LoadedConfig default_config() {
@@ -257,9 +250,9 @@ ConfigCompilation compile_config(const LoadedConfig& loaded) {
   }
   sort_by_line(out.problems);
   if (!out.problems.empty()) return out;
-  out.config = CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
-                              std::move(rules.rules), json::write_canonical(loaded.rules),
-                              loaded.warnings};
+  out.config =
+      CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
+                     std::move(rules.rules), json::write_canonical(loaded.rules), loaded.warnings};
   return out;
 }
 

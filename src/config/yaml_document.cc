@@ -1,14 +1,14 @@
 #include "config/yaml_document.h"
 
-#include <fmt/format.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
-
 #include <algorithm>
 #include <charconv>
 #include <exception>
 #include <optional>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/parser.h>
 
 #include "base/limits.h"
 #include "config/yaml_reader.h"
@@ -96,8 +96,10 @@ void parse_events(std::string_view text, YamlReader& reader, std::vector<YamlFau
 YamlDocument YamlDocument::parse(std::string_view text, std::vector<YamlFault>& faults) {
   YamlDocument document;
   if (text.size() > limits::kConfigBytesMax) {
-    faults.push_back({{}, {}, fmt::format("the file has {} bytes; at most {} are read", text.size(),
-                                          limits::kConfigBytesMax)});
+    faults.push_back({{},
+                      {},
+                      fmt::format("the file has {} bytes; at most {} are read", text.size(),
+                                  limits::kConfigBytesMax)});
     return document;
   }
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
@@ -111,10 +113,11 @@ YamlDocument YamlDocument::parse(std::string_view text, std::vector<YamlFault>& 
   if (document.root_ == nullptr) return document;
   Expansion expansion;
   if (!expansion.expand(*document.root_, document.value_, 0)) {
-    faults.push_back({document.root_->position,
-                      {},
-                      fmt::format("aliases make this larger than {} values or deeper than {} levels",
-                                  limits::kConfigNodesMax, limits::kConfigDepthMax)});
+    faults.push_back(
+        {document.root_->position,
+         {},
+         fmt::format("aliases make this larger than {} values or deeper than {} levels",
+                     limits::kConfigNodesMax, limits::kConfigDepthMax)});
     document.value_ = nullptr;
   }
   return document;
@@ -171,7 +174,8 @@ Path split_json_pointer(std::string_view text) {
     const std::size_t end = std::min(text.find('/'), text.size());
     std::string step;
     for (std::size_t i = 0; i < end; ++i) {
-      const bool escaped = text[i] == '~' && i + 1 < end && (text[i + 1] == '0' || text[i + 1] == '1');
+      const bool escaped =
+          text[i] == '~' && i + 1 < end && (text[i + 1] == '0' || text[i + 1] == '1');
       step += escaped ? (text[i + 1] == '0' ? '~' : '/') : text[i];
       if (escaped) ++i;
     }

@@ -4,13 +4,13 @@
 
 #include "config/yaml_reader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <optional>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 
@@ -22,8 +22,8 @@ constexpr std::string_view kTagPrefix = "tag:yaml.org,2002:";
 Position position_of(const YAML::Mark& mark) { return {mark.line + 1, mark.column + 1}; }
 
 bool all_digits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(),
-                                      [](char c) { return c >= '0' && c <= '9'; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 template <typename Number>
@@ -233,8 +233,8 @@ void YamlReader::place_name(Open& map, const Node& name, bool plain_merge_name) 
     fault(name.position, "a key must be a plain name, not a list or map");
     map.skip = true;
   } else {
-    map.name = name.scalar.is_string() ? std::string(name.scalar.get_string())
-                                       : json::write(name.scalar);
+    map.name =
+        name.scalar.is_string() ? std::string(name.scalar.get_string()) : json::write(name.scalar);
   }
   const Node::Member* earlier = map.merge ? nullptr : map.node->find(map.name);
   map.has_name = true;

@@ -6,14 +6,14 @@
 #ifndef STATE_ENGINE_CONFIG_YAML_READER_H_
 #define STATE_ENGINE_CONFIG_YAML_READER_H_
 
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/mark.h>
-
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/mark.h>
 
 #include "config/yaml_document.h"
 
@@ -75,8 +75,7 @@ class YamlReader final : public YAML::EventHandler {
     Position name_position;
   };
 
-  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
-            YAML::anchor_t anchor);
+  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor);
   void close();
   // Puts a complete node where the text has it: root, list item, name or value of a member.
   void place(std::shared_ptr<const Node> node, bool plain_merge_name);

@@ -90,6 +90,17 @@ int depth_of(const json::Value& value) {
   return 0;
 }
 
+// Values in `value`, itself included, as the JSON reader counts them.
+std::size_t nodes_of(const json::Value& value) {
+  std::size_t nodes = 1;
+  if (value.is_array()) {
+    for (const auto& item : value.get_array()) nodes += nodes_of(item);
+  } else if (value.is_object()) {
+    for (const auto& member : value.get_object()) nodes += nodes_of(member.value());
+  }
+  return nodes;
+}
+
 // A value that grows by push or merge must stay within what one proposal could have set.
 Outcome within_limits(Outcome outcome) {
   const auto* applied = std::get_if<Applied>(&outcome);
@@ -104,6 +115,11 @@ Outcome within_limits(Outcome outcome) {
     return ApplyFault{RejectionCode::kTooLarge,
                       fmt::format("the resulting value is {} levels deep; at most {} are allowed",
                                   depth, limits::kJsonDepthMax)};
+  }
+  if (const std::size_t nodes = nodes_of(applied->value); nodes > limits::kJsonNodesMax) {
+    return ApplyFault{RejectionCode::kTooLarge,
+                      fmt::format("the resulting value holds {} values; at most {} are allowed",
+                                  nodes, limits::kJsonNodesMax)};
   }
   return outcome;
 }

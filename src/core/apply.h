@@ -27,8 +27,8 @@ struct Applied {
 // Applies `op` with `operand` to `current` (null pointer: the key is absent).
 //
 // increment: integers add exactly and overflow is refused; if either is a double the sum is one.
-// push: appends `operand` as one element. merge: RFC 7396, also where the patch is not an object
-// on a missing key. Errors: kNotFound for delete on an absent key, kTypeMismatch, kTooLarge.
+// push: appends `operand` as one element. merge: RFC 7396 of an object with an object patch; an
+// absent key counts as {}. Errors: kNotFound for delete on an absent key, kTypeMismatch, kTooLarge.
 // REQUIRES: operand is present unless op is delete or expire.
 std::variant<Applied, ApplyFault> apply_op(Op op, const json::Value* current,
                                            const std::optional<json::Value>& operand);

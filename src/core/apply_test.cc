@@ -124,7 +124,7 @@ TEST(ApplyTest, MergeFollowsTheExamplesOfRfc7396) {
 }
 
 TEST(ApplyTest, AGrowingValueStaysWithinTheByteLimit) {
-  const json::Value half = std::string(limits::kValueBytesMax / 2, 'x');
+  const json::Value half(std::string(limits::kValueBytesMax / 2, 'x'));
   EXPECT_EQ(outcome_of(Op::kPush, json::Array{half}, half), "too_large");
   EXPECT_EQ(outcome_of(Op::kMerge, json::Object{{"a", half}}, json::Object{{"b", half}}),
             "too_large");
@@ -141,9 +141,9 @@ TEST(ApplyTest, AGrowingValueStaysWithinTheDepthLimit) {
 TEST(ApplyTest, AGrowingValueStaysReadableAsOneProposal) {
   // What get_state shows can be set again: the input parser takes this many values.
   json::Array full(limits::kJsonNodesMax - 2);
-  EXPECT_NE(outcome_of(Op::kPush, full, 1), "too_large");
+  EXPECT_TRUE(outcome_of(Op::kPush, full, 1) != "too_large");
   full.push_back(1);
-  EXPECT_EQ(outcome_of(Op::kPush, full, 1), "too_large");
+  EXPECT_TRUE(outcome_of(Op::kPush, full, 1) == "too_large");
 }
 
 TEST(ApplyTest, DoesNotTouchItsInputs) {

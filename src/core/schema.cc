@@ -11,6 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <regex>
+#include <vector>
+
+// Without it valijson ends the process at a schema that it cannot read.
+#define VALIJSON_USE_EXCEPTIONS 1
 #include <valijson/adapters/boost_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>
@@ -65,6 +70,8 @@ bool contains(const std::array<std::string_view, kSize>& names, std::string_view
 // Walks a schema and reports its first fault.
 class SchemaCheck {
  public:
+  explicit SchemaCheck(const json::Value& root) : root_(root) {}
+
   Status check(const json::Value& schema, const std::string& path) {
     if (schema.is_bool()) return {};
     if (!schema.is_object()) {
@@ -90,7 +97,7 @@ class SchemaCheck {
     if (contains(kMapKeywords, name)) return check_map(name, value, path);
     if (name == "items") return value.is_array() ? check_list(value, path) : check(value, path);
     if (name == "dependencies") return check_dependencies(value, path);
-    if (name == "pattern") return check_pattern(owner, path);
+    if (name == "pattern") return check_pattern(owner, value, path);
     if (name == "$ref") return check_reference(value, path);
     if (contains(kPlainKeywords, name)) return {};
     return invalid_argument(fmt::format(
@@ -111,7 +118,9 @@ class SchemaCheck {
     if (!value.is_object()) return invalid_argument(path + ": expected an object of schemas");
     if (name == "patternProperties") uses_patterns_ = true;
     for (const auto& [member, schema] : value.get_object()) {
-      SE_RETURN_IF_ERROR(check(schema, path + "/" + std::string(member)));
+      const std::string here = path + "/" + std::string(member);
+      if (name == "patternProperties") SE_RETURN_IF_ERROR(check_regex(member, here));
+      SE_RETURN_IF_ERROR(check(schema, here));
     }
     return {};
   }
@@ -125,8 +134,21 @@ class SchemaCheck {
     return {};
   }
 
-  Status check_pattern(const json::Object& owner, const std::string& path) {
+  // valijson compiles a pattern when a value first meets it, which is too late to refuse it.
+  static Status check_regex(std::string_view text, const std::string& path) {
+    try {
+      const std::regex compiled(text.begin(), text.end(), std::regex::ECMAScript);
+    } catch (const std::regex_error& fault) {
+      return invalid_argument(fmt::format("{}: not a regular expression: {}", path, fault.what()));
+    }
+    return {};
+  }
+
+  Status check_pattern(const json::Object& owner, const json::Value& value,
+                       const std::string& path) {
     uses_patterns_ = true;
+    if (!value.is_string()) return invalid_argument(path + ": expected a regular expression");
+    SE_RETURN_IF_ERROR(check_regex(std::string_view(value.get_string()), path));
     const auto length = json::find_int(owner, "maxLength");
     const auto most = static_cast<std::int64_t>(limits::kPatternInputCharsMax);
     if (!length || *length > most) {
@@ -136,11 +158,48 @@ class SchemaCheck {
     return {};
   }
 
-  static Status check_reference(const json::Value& value, const std::string& path) {
-    if (value.is_string() && std::string_view(value.get_string()).starts_with('#')) return {};
-    return invalid_argument(path + ": only references inside the schema (\"#/...\") are followed");
+  Status check_reference(const json::Value& value, const std::string& path) {
+    const json::Value* target = target_of(value);
+    if (target == nullptr) {
+      return invalid_argument(
+          path + ": only references to a place inside the schema (\"#/...\") are followed");
+    }
+    std::vector<const json::Value*> open;
+    if (!returns_to_itself(*target, open)) return {};
+    return invalid_argument(path + ": the reference leads back to itself for the same value");
   }
 
+  // The schema that `reference` names, or null.
+  const json::Value* target_of(const json::Value& reference) const {
+    if (!reference.is_string()) return nullptr;
+    const std::string_view text = reference.get_string();
+    if (text != "#" && !text.starts_with("#/")) return nullptr;
+    boost::system::error_code fault;
+    return root_.find_pointer(text.substr(1), fault);
+  }
+
+  // True if judging a value by `schema` means judging the same value by it again. References that
+  // only meet again further inside the value (a tree of nodes) are fine.
+  bool returns_to_itself(const json::Value& schema, std::vector<const json::Value*>& open) const {
+    if (!schema.is_object()) return false;
+    if (std::find(open.begin(), open.end(), &schema) != open.end()) return true;
+    open.push_back(&schema);
+    bool found = false;
+    for (const auto& [name, value] : schema.get_object()) {
+      if (name == "$ref") {
+        const json::Value* target = target_of(value);
+        found = found || (target != nullptr && returns_to_itself(*target, open));
+      } else if (contains(kListKeywords, name) && value.is_array()) {
+        for (const auto& item : value.get_array()) found = found || returns_to_itself(item, open);
+      } else if (name == "not" || name == "if" || name == "then" || name == "else") {
+        found = found || returns_to_itself(value, open);
+      }
+    }
+    open.pop_back();
+    return found;
+  }
+
+  const json::Value& root_;
   bool uses_patterns_ = false;
 };
 
@@ -188,7 +247,7 @@ ValueSchema::ValueSchema(std::unique_ptr<Compiled> compiled) : compiled_(std::mo
 ValueSchema::~ValueSchema() = default;
 
 Result<std::shared_ptr<const ValueSchema>> ValueSchema::compile(const json::Value& schema) {
-  SchemaCheck check;
+  SchemaCheck check(schema);
   if (Status status = check.check(schema, ""); !status.ok()) return status.error();
   auto compiled = std::make_unique<Compiled>();
   compiled->source = schema;

@@ -324,7 +324,10 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   if (!records.ok()) {
     store_refused_ = true;
     deps_.observer.on_store(records.error().message);
-    for (Work& work : group) refuse(work, "The store does not answer");
+    for (Work& work : group) {
+      if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) requeue_expiries(expiry->keys);
+      refuse(work, "The store does not answer");
+    }
     co_return;
   }
   warn_if_clock_jumped();
@@ -349,14 +352,18 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
       break;
     case CommitOutcome::kNotCommitted:
       // The keys whose expiry was part of the group must be tried again.
-      for (const SnapshotPtr& snapshot : batch->snapshots) {
-        if (const SnapshotPtr still = index_.view().find(snapshot->key)) expiry_.add(*still);
-      }
+      for (const SnapshotPtr& snapshot : batch->snapshots) requeue_expiries({snapshot->key});
       for (Work& work : group) refuse(work, "The store could not write: nothing was changed");
       break;
     case CommitOutcome::kUnknown:
       // Nobody is answered: the next start reads the truth, and the same ids get it then.
       break;
+  }
+}
+
+void Engine::requeue_expiries(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (const SnapshotPtr still = index_.view().find(key)) expiry_.add(*still);
   }
 }
 

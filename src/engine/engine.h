@@ -156,6 +156,8 @@ class Engine {
   Awaitable<void> write_group(std::vector<Work> group);
   Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
+  // Puts keys whose expiry could not be committed back into the queue.
+  void requeue_expiries(const std::vector<std::string>& keys);
   Awaitable<CommitOutcome> commit(std::shared_ptr<const CommitBatch> batch);
   Awaitable<CommitOutcome> resolve(const CommitBatch& batch);
   void install(const CommitBatch& batch, std::span<const ChangeEvent> changes);

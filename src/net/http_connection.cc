@@ -217,6 +217,15 @@ asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::refuse(int status,
   co_return ReadOutcome::kRefused;
 }
 
+asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::refuse_malformed(
+    boost::system::error_code error) {
+  const int status = status_for(error);
+  std::string why = "malformed request: " + error.message();
+  if (status == 413) why = "the body is too large";
+  if (status == 431) why = "the header is too large";
+  co_return co_await refuse(status, why);
+}
+
 asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRequest& request) {
   const HttpServerOptions& options = host_->options();
   if (buffer_.size() == 0) {
@@ -234,10 +243,7 @@ asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRe
     boost::system::error_code error;
     buffer_.consume(parser.put(buffer_.data(), error));
     if (error && error != http::error::need_more) {
-      const int status = status_for(error);
-      co_return co_await refuse(status, status == 413   ? "the body is too large"
-                                        : status == 431 ? "the header is too large"
-                                                        : "malformed request: " + error.message());
+      co_return co_await refuse_malformed(error);
     }
     if (parser.is_header_done() && !incoming.header_seen) {
       incoming.header_seen = true;
@@ -470,8 +476,12 @@ asio::awaitable<void> HttpConnection::run() {
     const bool is_head = request.method == "HEAD";
     const HttpResponse response = co_await handle(std::move(request));
     if (!keep_alive_ || response.close) close_after_ = true;
-    const bool written = response.stream && !is_head ? co_await write_stream(response)
-                                                     : co_await write_response(response, is_head);
+    bool written = false;
+    if (response.stream && !is_head) {
+      written = co_await write_stream(response);
+    } else {
+      written = co_await write_response(response, is_head);
+    }
     if (!written || close_after_) break;
   }
   co_await close_gently();

@@ -70,6 +70,7 @@ class HttpConnection final : public HttpExchange,
   boost::asio::awaitable<ReadOutcome> read_request(HttpRequest& request);
   boost::asio::awaitable<bool> read_more(std::size_t chunk);
   boost::asio::awaitable<ReadOutcome> refuse(int status, std::string_view why);
+  boost::asio::awaitable<ReadOutcome> refuse_malformed(boost::system::error_code error);
   std::optional<HttpRequest> to_request(Incoming& incoming, int& status, std::string& why);
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
   boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool is_head);

@@ -35,8 +35,9 @@ boost::asio::awaitable<bool> WakeSignal::wait(std::chrono::milliseconds timeout)
 }
 
 boost::asio::awaitable<void> WakeSignal::wait() const {
-  while (!co_await wait(std::chrono::hours{1})) {
-  }
+  // Not an empty loop with the await in its condition: g++ 12 compiles that to a trap.
+  bool woken = false;
+  while (!woken) woken = co_await wait(std::chrono::hours{1});
 }
 
 }  // namespace state_engine::net

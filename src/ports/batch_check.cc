@@ -1,9 +1,9 @@
 #include "ports/batch_check.h"
 
-#include <fmt/format.h>
-
 #include <string_view>
 #include <unordered_set>
+
+#include <fmt/format.h>
 
 namespace state_engine {
 namespace {
@@ -12,8 +12,8 @@ bool carries_value(Op op) { return op != Op::kDelete && op != Op::kExpire; }
 
 Status check_entry(const LogEnd& end, const LogEntry& entry) {
   if (entry.seq != end.seq + 1) {
-    return invalid_argument(fmt::format("entry {} has seq {}, expected {}", entry.proposal.id,
-                                        entry.seq, end.seq + 1));
+    return invalid_argument(
+        fmt::format("entry {} has seq {}, expected {}", entry.proposal.id, entry.seq, end.seq + 1));
   }
   if (entry.prev_hash != end.hash) {
     return invalid_argument(fmt::format("entry {} chains to hash {}, the log ends in {}", entry.seq,
@@ -50,8 +50,10 @@ Status check_snapshots(const LogEnd& end, const CommitBatch& batch) {
     const LogEntry* entry = inside ? &batch.entries[static_cast<std::size_t>(index)] : nullptr;
     if (entry == nullptr || !entry->accepted || entry->proposal.key != snapshot->key ||
         entry->resulting_version != snapshot->version) {
-      return invalid_argument(fmt::format("snapshot of {} at seq {} has no accepted entry in the "
-                                          "batch", snapshot->key, snapshot->seq));
+      return invalid_argument(
+          fmt::format("snapshot of {} at seq {} has no accepted entry in the "
+                      "batch",
+                      snapshot->key, snapshot->seq));
     }
   }
   return {};

@@ -1,3 +1,5 @@
+// Members are made when they are read; nothing is copied but the time stamp.
+
 #include "rules/change_data.h"
 
 #include <algorithm>
@@ -57,8 +59,7 @@ JsValue StateData::resolve(std::span<const std::string_view> path, std::size_t& 
   const char* const begin = path.front().data();
   const auto name_of = [&](std::size_t steps) {
     const std::string_view& last = path[steps - 1];
-    return std::string_view(begin,
-                            static_cast<std::size_t>(last.data() + last.size() - begin));
+    return std::string_view(begin, static_cast<std::size_t>(last.data() + last.size() - begin));
   };
   for (std::size_t steps = path.size(); steps > 0; --steps) {
     const Snapshot* snapshot = lookup_.find(name_of(steps));

@@ -54,9 +54,8 @@ bool reads_only(const logic::Dependencies& dependencies, const std::set<std::str
 // True if `rule` cannot match a change made by `write` of the rule `writer`.
 bool contradicts(const Rule& rule, const Write& write, const std::string& writer) {
   std::set<std::string> known = {"actor", "key", "op"};
-  json::Object data = {{"key", write.key},
-                       {"op", to_string(write.op)},
-                       {"actor", "rule:" + writer}};
+  json::Object data = {
+      {"key", write.key}, {"op", to_string(write.op)}, {"actor", "rule:" + writer}};
   if (write.value != nullptr) {
     known.insert("value");
     data["value"] = *write.value;
@@ -71,10 +70,9 @@ bool contradicts(const Rule& rule, const Write& write, const std::string& writer
 }
 
 bool reads_key(const logic::Dependencies& dependencies, const std::string& key) {
-  return std::any_of(dependencies.state_reads.begin(), dependencies.state_reads.end(),
-                     [&key](const std::string& read) {
-                       return read == key || read.starts_with(key + ".");
-                     });
+  return std::any_of(
+      dependencies.state_reads.begin(), dependencies.state_reads.end(),
+      [&key](const std::string& read) { return read == key || read.starts_with(key + "."); });
 }
 
 // Which rules lead to which, through which key.

@@ -1,3 +1,5 @@
+// Guards are sets of keys in a small lattice: `and` intersects, `or` unites, unknown is "any key".
+
 #include "rules/dependencies.h"
 
 #include <algorithm>

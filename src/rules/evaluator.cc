@@ -1,3 +1,6 @@
+// The recursive evaluator. Lazy operators evaluate their own arguments; eager ones get theirs in a
+// small array on the stack, so that a simple condition allocates nothing.
+
 #include "rules/evaluator.h"
 
 #include <array>
@@ -22,7 +25,8 @@ void Evaluator::out_of_steps() {
 
 JsValue Evaluator::eval(const Node& node, const JsValue& data) {
   step();
-  if (trace_ == nullptr) [[likely]] return eval_node(node, data);
+  if (trace_ == nullptr) [[likely]]
+    return eval_node(node, data);
   trace_->enter(node);
   const JsValue value = eval_node(node, data);
   trace_->leave(node, value);
@@ -123,8 +127,9 @@ JsValue Evaluator::eval_map(const Node& node, const JsValue& data) {
 
 JsValue Evaluator::eval_reduce(const Node& node, const JsValue& data) {
   const JsValue source = eval_argument(node, 0, data);
-  const bool has_initial = node.count > 2 && !(code_->nodes[node.first + 2].op == Opcode::kConstant &&
-                                               code_->nodes[node.first + 2].constant.is_undefined());
+  const bool has_initial =
+      node.count > 2 && !(code_->nodes[node.first + 2].op == Opcode::kConstant &&
+                          code_->nodes[node.first + 2].constant.is_undefined());
   JsValue accumulator = has_initial ? eval_argument(node, 2, data) : JsValue::null();
   if (!source.is_array()) return accumulator;
   const std::size_t size = source.array_size();

@@ -1,3 +1,5 @@
+// The tree is built from the trace of one evaluation; the deciding node is found afterwards.
+
 #include "rules/explain.h"
 
 #include <algorithm>
@@ -177,10 +179,10 @@ class TreeBuilder final : public TraceSink {
 };
 
 const ExplainNode* last_evaluated(const ExplainNode& node, bool operators_only) {
-  const auto found = std::find_if(
-      node.children.rbegin(), node.children.rend(), [operators_only](const ExplainNode& child) {
-        return !child.skipped && !(operators_only && child.op.empty());
-      });
+  const auto found = std::find_if(node.children.rbegin(), node.children.rend(),
+                                  [operators_only](const ExplainNode& child) {
+                                    return !child.skipped && !(operators_only && child.op.empty());
+                                  });
   return found != node.children.rend() ? &*found : nullptr;
 }
 
@@ -198,9 +200,9 @@ const ExplainNode& deciding_node(const ExplainNode& root) {
 std::string expression(const ExplainNode& node) {
   if (node.op.empty() || node.op == "var") return node.label;
   std::string text;
-  const bool infix = node.children.size() == 2 && !node.op.empty() &&
-                     (std::string("=!<>+-*/%").find(node.op[0]) != std::string::npos ||
-                      node.op == "in");
+  const bool infix =
+      node.children.size() == 2 && !node.op.empty() &&
+      (std::string("=!<>+-*/%").find(node.op[0]) != std::string::npos || node.op == "in");
   if (infix) {
     return cut(expression(node.children[0]) + " " + node.op + " " + expression(node.children[1]));
   }

@@ -1,9 +1,9 @@
 #include "rules/explain.h"
 
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <string>
 
 namespace state_engine::logic {
 namespace {
@@ -61,7 +61,8 @@ TEST(ExplainTest, PutsAnErrorWhereItHappened) {
 TEST(ExplainTest, KeepsTheFirstElementsAndTheLast) {
   json::Array many;
   for (int i = 0; i < 100; ++i) many.emplace_back(i);
-  const auto program = Program::compile(parse(R"({"some": [{"var": ""}, {">=": [{"var": ""}, 50]}]})"));
+  const auto program =
+      Program::compile(parse(R"({"some": [{"var": ""}, {">=": [{"var": ""}, 50]}]})"));
   ASSERT_TRUE(program.ok());
   const json::Value data(many);
   const auto why = explain(*program, JsValue::of(data));

@@ -1,3 +1,5 @@
+// The graph as text, JSON, Graphviz DOT and Mermaid.
+
 #include "rules/graph.h"
 
 #include <algorithm>
@@ -99,7 +101,8 @@ std::string RuleGraph::to_text() const {
   for (const std::string& rule : rules_) {
     text += "rule " + rule + "\n";
     for (; edge != edges_.end() && edge->rule == rule; ++edge) {
-      const std::string_view label = edge->kind == Kind::kTriggers ? "triggered by" : verb(edge->kind);
+      const std::string_view label =
+          edge->kind == Kind::kTriggers ? "triggered by" : verb(edge->kind);
       text += "  " + std::string(label) + " " + edge->name + "\n";
     }
   }
@@ -111,9 +114,9 @@ json::Value RuleGraph::to_json() const {
   for (const std::string& rule : rules_) rules.emplace_back(rule);
   json::Array edges;
   for (const GraphEdge& edge : edges_) {
-    edges.push_back(json::Object{
-        {"kind", verb(edge.kind)}, {"rule", edge.rule},
-        {edge.kind == Kind::kEmits ? "effect" : "key", edge.name}});
+    edges.push_back(json::Object{{"kind", verb(edge.kind)},
+                                 {"rule", edge.rule},
+                                 {edge.kind == Kind::kEmits ? "effect" : "key", edge.name}});
   }
   return json::Object{{"rules", std::move(rules)}, {"edges", std::move(edges)}};
 }
@@ -147,8 +150,15 @@ std::string RuleGraph::to_mermaid() const {
     if (inserted) {
       const std::string label = escaped(id.substr(id.find(' ') + 1), "#quot;");
       const bool is_rule = id.starts_with("rule ");
-      text += "  " + found->second + (is_rule ? "[\"" : id.starts_with("key ") ? "([\"" : ">\"") +
-              label + (is_rule ? "\"]" : id.starts_with("key ") ? "\"])" : "\"]") + "\n";
+      text += "  " + found->second +
+              (is_rule                  ? "[\""
+               : id.starts_with("key ") ? "([\""
+                                        : ">\"") +
+              label +
+              (is_rule                  ? "\"]"
+               : id.starts_with("key ") ? "\"])"
+                                        : "\"]") +
+              "\n";
     }
     return found->second;
   };

@@ -1,8 +1,8 @@
 #include "rules/graph.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "rules/rule_set.h"
 

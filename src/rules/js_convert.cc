@@ -1,3 +1,6 @@
+// ECMA-262: StringToNumber (7.1.4.1), parseFloat (19.2.4), IsLooselyEqual (7.2.14) and IsLessThan
+// (7.2.13), as far as JSON values and undefined go. Doubles are read with std::from_chars.
+
 #include "rules/js_convert.h"
 
 #include <charconv>

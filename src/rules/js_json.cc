@@ -1,3 +1,5 @@
+// One walk over a result, twice: into text, and into a JSON value.
+
 #include "rules/js_json.h"
 
 #include <array>

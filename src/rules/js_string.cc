@@ -1,3 +1,6 @@
+// WTF-8 text read as UTF-16. Bytes are compared and searched where that gives the same answer, and
+// units only where a surrogate is involved.
+
 #include "rules/js_string.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Views of JSON values, and the arena: bump allocation with a budget, freed as a whole.
+
 #include "rules/js_value.h"
 
 #include <algorithm>
@@ -67,7 +69,8 @@ void* Arena::allocate(std::size_t bytes) {
   constexpr std::size_t kAlignment = 16;
   constexpr std::size_t kChunkBytes = 16 * 1024;
   // Rounding up from at least one byte also gives empty arrays an identity of their own.
-  const std::size_t rounded = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1);
+  const std::size_t rounded =
+      (std::max<std::size_t>(bytes, 1) + kAlignment - 1) & ~(kAlignment - 1);
   charge(rounded);
   if (rounded > room_) {
     const std::size_t chunk = std::max(rounded, kChunkBytes);

@@ -1,3 +1,5 @@
+// The seam of the evaluator: Faults become EvalErrors here.
+
 #include "rules/json_logic.h"
 
 #include <cmath>

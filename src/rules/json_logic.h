@@ -28,7 +28,7 @@ class TraceSink;
 
 // What one evaluation may cost.
 struct Budget {
-  std::uint64_t steps_max = 1'000'000;              // nodes, elements and 64-byte blocks of text
+  std::uint64_t steps_max = 1'000'000;             // nodes, elements and 64-byte blocks of text
   std::size_t bytes_max = std::size_t{16} << 20U;  // temporaries
 };
 

@@ -2,8 +2,6 @@
 
 #include "rules/json_logic.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -11,6 +9,8 @@
 #include <limits>
 #include <sstream>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "rules/js_json.h"
 

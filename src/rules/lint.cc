@@ -1,3 +1,5 @@
+// Walks a condition as the compiler does and knows, as it does, where data is an array element.
+
 #include "rules/lint.h"
 
 #include <algorithm>
@@ -44,6 +46,11 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return row[b.size()];
+}
+
+// The same letters in another order, as in "wehn".
+bool is_anagram(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && std::is_permutation(a.begin(), a.end(), b.begin());
 }
 
 std::string unknown_operator_advice(std::string_view name) {
@@ -94,7 +101,8 @@ class Checker {
     const std::string here = child_path(path, name);
     const OperatorInfo* info = find_operator(name);
     if (info == nullptr) {
-      report(here, "unknown operator \"" + std::string(name) + "\"" + unknown_operator_advice(name));
+      report(here,
+             "unknown operator \"" + std::string(name) + "\"" + unknown_operator_advice(name));
       return;
     }
     const json::Value& argument = member.value();
@@ -132,8 +140,9 @@ class Checker {
       name = &argument.get_array()[0];
     }
     if (name->is_string() && name->get_string() == "state") {
-      report(path, "\"state\" cannot be read as a whole; name a key, as in {\"var\": "
-                   "\"state.stream.state\"}");
+      report(path,
+             "\"state\" cannot be read as a whole; name a key, as in {\"var\": "
+             "\"state.stream.state\"}");
     }
   }
 
@@ -194,9 +203,10 @@ std::string suggestion(std::string_view name, std::span<const std::string_view> 
   constexpr std::size_t kNameMax = 64;  // longer ones are no slip of the pen
   if (name.size() > kNameMax) return "";
   std::string_view best;
-  std::size_t best_distance = std::max<std::size_t>(1, std::min<std::size_t>(2, name.size() / 3)) + 1;
+  std::size_t best_distance =
+      std::max<std::size_t>(1, std::min<std::size_t>(2, name.size() / 3)) + 1;
   for (const std::string_view candidate : candidates) {
-    const std::size_t distance = edit_distance(name, candidate);
+    const std::size_t distance = is_anagram(name, candidate) ? 1 : edit_distance(name, candidate);
     if (distance < best_distance && distance < candidate.size()) {
       best = candidate;
       best_distance = distance;

@@ -86,8 +86,7 @@ Opcode resolve_operator(std::string_view name) {
       place = Place::kNumber;
     } else if (place == Place::kText && is_index) {
       text_size = 1;
-    } else if (place == Place::kText && (step == "10" || step == "11") &&
-               text_size > 10) {
+    } else if (place == Place::kText && (step == "10" || step == "11") && text_size > 10) {
       text_size = 1;  // "missing_some" is the one name with two-digit indexes
     } else {
       return Opcode::kUnrecognized;

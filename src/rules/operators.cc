@@ -42,8 +42,7 @@ JsValue in(const JsValue& part, const JsValue& whole, Arena& arena) {
   if (!truthy(whole) && !whole.is_array()) return JsValue::boolean(false);
   if (whole.is_string()) {
     charge_scan(whole, arena);
-    return JsValue::boolean(
-        utf16_contains(whole.as_string(), to_string_view(part, arena)));
+    return JsValue::boolean(utf16_contains(whole.as_string(), to_string_view(part, arena)));
   }
   if (whole.is_array()) {
     const std::size_t size = whole.array_size();
@@ -57,8 +56,7 @@ JsValue in(const JsValue& part, const JsValue& whole, Arena& arena) {
   if (whole.kind() == JsValue::Kind::kDataObject) {
     const std::string_view name = "indexOf";
     std::size_t steps_used = 0;
-    has_index_of =
-        !whole.as_data_object().resolve({&name, 1}, steps_used, arena).is_undefined();
+    has_index_of = !whole.as_data_object().resolve({&name, 1}, steps_used, arena).is_undefined();
   } else {
     has_index_of = !get_property(whole, "indexOf", arena).is_undefined();
   }
@@ -98,10 +96,9 @@ JsValue substr(const JsValue& source, const JsValue& start, const JsValue& lengt
   // A negative length drops units from the end. Written as a text ("-1") JavaScript's `+` makes
   // "5-1" of it, which is no number: nothing is left.
   const std::string_view rest = substr_of(text, from, kRest, arena);
-  const double kept =
-      length.is_number()
-          ? std::trunc(static_cast<double>(utf16_length(rest)) + length.as_number())
-          : 0;
+  const double kept = length.is_number()
+                          ? std::trunc(static_cast<double>(utf16_length(rest)) + length.as_number())
+                          : 0;
   return JsValue::string(substr_of(rest, 0, kept, arena));
 }
 
@@ -138,8 +135,8 @@ JsValue extreme(std::span<const JsValue> args, bool want_max, Arena& arena) {
     const double number = to_number(value, arena);
     any_nan = any_nan || std::isnan(number);
     const bool same_zero = number == 0 && best == 0;
-    const bool better = same_zero ? std::signbit(number) != want_max
-                                  : (want_max ? number > best : number < best);
+    const bool better =
+        same_zero ? std::signbit(number) != want_max : (want_max ? number > best : number < best);
     if (better) best = number;
   }
   return JsValue::number(any_nan ? std::numeric_limits<double>::quiet_NaN() : best);

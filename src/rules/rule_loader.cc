@@ -1,3 +1,5 @@
+// Field by field, so that one run reports everything that is wrong.
+
 #include "rules/rule_loader.h"
 
 #include <algorithm>
@@ -80,13 +82,10 @@ std::optional<Rule> RuleLoader::load_rule(const json::Value& source, const std::
     report(when_path, program.error().message);
     return std::nullopt;
   }
-  return Rule{std::move(id),
-              std::move(description),
-              sha256_hex(json::write_canonical(source)),
-              trigger,
-              std::move(program).value(),
-              logic::find_dependencies(*when),
-              std::move(actions)};
+  return Rule{
+      std::move(id),     std::move(description),     sha256_hex(json::write_canonical(source)),
+      trigger,           std::move(program).value(), logic::find_dependencies(*when),
+      std::move(actions)};
 }
 
 std::string RuleLoader::load_id(const json::Object& source, const std::string& path) {
@@ -261,8 +260,8 @@ std::optional<logic::Template> RuleLoader::load_template(const json::Value& sour
   return std::move(compiled).value();
 }
 
-void RuleLoader::check_fields(const json::Object& source,
-                              std::span<const std::string_view> allowed, const std::string& path) {
+void RuleLoader::check_fields(const json::Object& source, std::span<const std::string_view> allowed,
+                              const std::string& path) {
   for (const auto& member : source) {
     const std::string_view name(member.key().data(), member.key().size());
     if (std::find(allowed.begin(), allowed.end(), name) != allowed.end()) continue;

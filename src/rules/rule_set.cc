@@ -1,3 +1,5 @@
+// Evaluation of all rules on one change. A rule whose guard excludes the key is not run at all.
+
 #include "rules/rule_set.h"
 
 #include <algorithm>
@@ -46,12 +48,12 @@ bool is_edge(const Rule& rule) {
   return rule.trigger == Trigger::kRise || rule.trigger == Trigger::kFall;
 }
 
-bool should_fire(const Rule& rule, bool matched, bool changed, bool previous_truth) {
+bool should_fire(const Rule& rule, const ChangeFields& fields, bool matched, bool previous_truth) {
   switch (rule.trigger) {
     case Trigger::kCommit:
       return matched;
     case Trigger::kChange:
-      return matched && changed;
+      return matched && fields.changed();
     case Trigger::kRise:
       return matched && !previous_truth;
     case Trigger::kFall:
@@ -209,7 +211,7 @@ RuleOutcome RuleSet::evaluate_rule(const Rule& rule, const ChangeContext& change
     previous_truth = stored.has_value() ? *stored : truth_before(rule, change, state);
     if (stored != outcome.matched) outcome.new_truth = outcome.matched;
   }
-  outcome.fired = should_fire(rule, outcome.matched, fields.changed(), previous_truth);
+  outcome.fired = should_fire(rule, fields, outcome.matched, previous_truth);
   if (outcome.fired) {
     const Status done = ActionRunner(rule, fields.key, JsValue::data_object(data), outcome).run();
     if (!done.ok()) {

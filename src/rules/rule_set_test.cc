@@ -1,10 +1,10 @@
 #include "rules/rule_set.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <map>
 #include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 namespace state_engine {
 namespace {
@@ -189,8 +189,8 @@ TEST(RuleSetTest, ReadsTheLongestExistingKeyBelowState) {
   ASSERT_EQ(outcomes.size(), 1U);
   ASSERT_TRUE(outcomes[0].fired) << outcomes[0].error;
   EXPECT_EQ(outcomes[0].effects.at(0).payload, R"(["Live",true,null,"-",7])");
-  EXPECT_THAT(outcomes[0].reads, ElementsAre(Pair("obs.scene", 1), Pair("obs", 1),
-                                             Pair("none.at.all", 0)));
+  EXPECT_THAT(outcomes[0].reads,
+              ElementsAre(Pair("obs.scene", 1), Pair("obs", 1), Pair("none.at.all", 0)));
 }
 
 TEST(RuleSetTest, TellsOfReadsEvenIfNothingMatched) {
@@ -232,7 +232,7 @@ TEST(RuleSetTest, ProposesDerivedMutationsFromTemplates) {
         {"type": "proposeMutation", "op": "increment", "value": 1,
          "key": {"$logic": {"cat": ["chat.count.", {"var": "value.user"}]}}, "ttl": 1.5},
         {"type": "proposeMutation", "key": "chat.last", "expectedVersion": 0,
-         "value": {"user": {"$logic": {"var": "value.user"}}, "gone": {"$logic": {"and": []}}},
+         "value": {"user": {"$logic": {"var": "value.user"}}},
          "reason": {"$logic": {"cat": ["said by ", {"var": "value.user"}]}}},
         {"type": "proposeMutation", "op": "delete", "key": "chat.idle"}]}])"));
   const auto outcomes = world.set("chat.message", parse(R"({"user": "ann"})"));
@@ -355,19 +355,20 @@ TEST(RuleSetLoadTest, LoadsWhatCannotGoOnForEver) {
                        setter("r2", key_is("b"), "a", "1", "change") + "]"),
               IsEmpty());
   // A chain without a way back; reads of other keys do not trigger.
-  EXPECT_THAT(problems("[" + setter("r1", key_is("a"), "b") + "," +
-                       setter("r2", R"({"and": [)" + key_is("b") +
-                                        R"(, {"==": [{"var": "state.c"}, 1]}]})",
-                              "c") +
-                       "]"),
-              IsEmpty());
+  EXPECT_THAT(
+      problems("[" + setter("r1", key_is("a"), "b") + "," +
+               setter("r2", R"({"and": [)" + key_is("b") + R"(, {"==": [{"var": "state.c"}, 1]}]})",
+                      "c") +
+               "]"),
+      IsEmpty());
   // Derived mutations are told apart by their actor.
-  EXPECT_THAT(problems("[" +
-                       setter("r", R"({"and": [)" + key_is("a") +
-                                       R"(, {"!=": [{"var": "actor"}, "rule:r"]}]})",
-                              "a") +
-                       "]"),
-              IsEmpty());
+  EXPECT_THAT(
+      problems("[" +
+               setter("r",
+                      R"({"and": [)" + key_is("a") + R"(, {"!=": [{"var": "actor"}, "rule:r"]}]})",
+                      "a") +
+               "]"),
+      IsEmpty());
 }
 
 TEST(RuleSetLoadTest, RefusesATogglingPairEvenOnChange) {

@@ -1,3 +1,5 @@
+// Holes are found by one walk when compiling and by the same walk when filling.
+
 #include "rules/template.h"
 
 #include <optional>

@@ -1,3 +1,5 @@
+// Six bits a character, straight and in one pass; malformed text is the caller's to report.
+
 #include "wire/base64.h"
 
 #include <cstdint>

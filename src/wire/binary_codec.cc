@@ -1,3 +1,6 @@
+// Each pair goes core <-> JSON value <-> message. A second, direct mapping for every type would be
+// faster and could drift from the first; binary bodies are rare, so the one mapping wins.
+
 #include "wire/binary_codec.h"
 
 #include <limits>

@@ -1,3 +1,7 @@
+// InternalEventV2 as the platform's consumers read it: `egress.connector` decides who delivers,
+// chat services send the best candidate's text, others act on `payload`. A missing egress block
+// would make the gateway take the event for its own and dead-letter it, so there always is one.
+
 #include "wire/egress.h"
 
 #include <algorithm>

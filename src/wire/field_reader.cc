@@ -1,3 +1,6 @@
+// A field is looked up under both its names and remembered as read; what nobody read is unknown.
+// Objects on this wire have few members, so the list of read ones is searched linearly.
+
 #include "wire/field_reader.h"
 
 #include <algorithm>

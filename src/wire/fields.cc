@@ -1,3 +1,5 @@
+// Parts of messages that several codecs share; one place per rule of the wire.
+
 #include "wire/fields.h"
 
 #include <fmt/format.h>

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "wire/binary_codec.h"
+#include "wire/wire_random_samples.h"
 #include "wire/wire_samples.h"
 
 namespace state_engine::wire {

@@ -1,3 +1,7 @@
+// Reflection over descriptors, both ways. Not google::protobuf::util's JSON: that prints int64 as
+// text and cannot keep integers beyond 2^53 or deep values. Well-known types are told by
+// descriptor.
+
 #include "wire/message_json.h"
 
 #include <charconv>

@@ -16,6 +16,7 @@
 
 #include "wire/egress.h"
 #include "wire/json_codec.h"
+#include "wire/wire_random_samples.h"
 #include "wire/wire_samples.h"
 
 namespace state_engine::wire {

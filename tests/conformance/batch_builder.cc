@@ -1,9 +1,9 @@
 #include "tests/conformance/batch_builder.h"
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <variant>
+
+#include <fmt/format.h>
 
 #include "base/json.h"
 #include "core/apply.h"
@@ -87,7 +87,8 @@ void BatchBuilder::put_snapshot(const LogEntry& entry, const Extra& extra) {
   snapshot->metadata = extra.metadata;
   snapshot->deleted = is_deletion(extra.op);
   state_[snapshot->key] = snapshot;
-  std::erase_if(batch_.snapshots, [&](const SnapshotPtr& old) { return old->key == snapshot->key; });
+  std::erase_if(batch_.snapshots,
+                [&](const SnapshotPtr& old) { return old->key == snapshot->key; });
   batch_.snapshots.push_back(std::move(snapshot));
 }
 

@@ -3,10 +3,6 @@
 #ifndef STATE_ENGINE_TESTS_CONFORMANCE_BATCH_BUILDER_H_
 #define STATE_ENGINE_TESTS_CONFORMANCE_BATCH_BUILDER_H_
 
-#include <gtest/gtest.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -17,6 +13,10 @@
 #include <string>
 #include <thread>
 #include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <gtest/gtest.h>
 
 #include "core/types.h"
 #include "ports/state_store.h"

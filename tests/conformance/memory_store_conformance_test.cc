@@ -11,10 +11,10 @@ class MemoryHome final : public StoreHome {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Memory, StateStoreSuite,
-    testing::Values(StoreKind{"memory", [] { return std::make_unique<MemoryHome>(); }, false}),
-    store_name);
+INSTANTIATE_TEST_SUITE_P(Memory, StateStoreSuite,
+                         testing::Values(StoreKind{
+                             "memory", [] { return std::make_unique<MemoryHome>(); }, false}),
+                         store_name);
 
 }  // namespace
 }  // namespace state_engine::test

@@ -3,13 +3,13 @@
 #ifndef STATE_ENGINE_TESTS_CONFORMANCE_SQLITE_HOME_H_
 #define STATE_ENGINE_TESTS_CONFORMANCE_SQLITE_HOME_H_
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
+
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -48,13 +48,15 @@ class SqliteHome final : public StoreHome {
 
   std::unique_ptr<StateStore> open() override { return must(try_open()); }
 
-  Result<std::unique_ptr<SqliteStateStore>> try_open() {
-    return SqliteStateStore::open(options());
-  }
+  Result<std::unique_ptr<SqliteStateStore>> try_open() { return SqliteStateStore::open(options()); }
 
   SqliteStoreOptions options() {
-    return {.directory = directory_, .clock = &clock_, .random = &random_, .log = &log_,
-            .vfs_for_test = vfs, .schema_for_test = schema};
+    return {.directory = directory_,
+            .clock = &clock_,
+            .random = &random_,
+            .log = &log_,
+            .vfs_for_test = vfs,
+            .schema_for_test = schema};
   }
 
   const std::filesystem::path& directory() const { return directory_; }

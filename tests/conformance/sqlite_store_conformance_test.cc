@@ -4,10 +4,10 @@
 namespace state_engine::test {
 namespace {
 
-INSTANTIATE_TEST_SUITE_P(
-    Sqlite, StateStoreSuite,
-    testing::Values(StoreKind{"sqlite", [] { return std::make_unique<SqliteHome>(); }, true}),
-    store_name);
+INSTANTIATE_TEST_SUITE_P(Sqlite, StateStoreSuite,
+                         testing::Values(StoreKind{
+                             "sqlite", [] { return std::make_unique<SqliteHome>(); }, true}),
+                         store_name);
 
 }  // namespace
 }  // namespace state_engine::test

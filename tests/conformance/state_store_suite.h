@@ -6,12 +6,13 @@
 #ifndef STATE_ENGINE_TESTS_CONFORMANCE_STATE_STORE_SUITE_H_
 #define STATE_ENGINE_TESTS_CONFORMANCE_STATE_STORE_SUITE_H_
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "ports/state_store.h"
 #include "tests/conformance/batch_builder.h"
@@ -32,6 +33,9 @@ struct StoreKind {
   bool persistent = false;  // holds its data beyond close()
 };
 
+// For GoogleTest, which would print the bytes.
+inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
+
 inline std::string store_name(const testing::TestParamInfo<StoreKind>& info) {
   return info.param.name;
 }
@@ -50,7 +54,7 @@ class StateStoreSuite : public testing::TestWithParam<StoreKind> {
   std::vector<LogEntry> log(LogQuery query = {});
   std::vector<SnapshotPtr> all_snapshots();
   std::vector<OutboxRow> pending() { return must(await(store_->pending_effects(0, 1000))); }
-  // Checks that a batch, refused for `id`, left nothing.
+  // Checks that the log still ends in entry `seq` with `hash`.
   void expect_unchanged(std::int64_t seq, const std::string& hash);
 
   std::unique_ptr<StoreHome> home_;

@@ -25,14 +25,14 @@ if ! diff -u "$types" "$work/types.ts"; then
   exit 1
 fi
 
-"$write_samples" "$root/clients/typescript/src/index.ts" "$@" >"$work/samples.ts"
-samples="$(grep -c '^export const sample' "$work/samples.ts")"
+"$write_samples" "$root/clients/typescript/src/index.ts" "$@" >"$work/samples.mts"
+samples="$(grep -c '^export const sample' "$work/samples.mts")"
 cat >"$work/tsconfig.json" <<JSON
 {
   "extends": "$root/clients/typescript/tsconfig.json",
   "compilerOptions": {"types": []},
   "include": [],
-  "files": ["$work/samples.ts", "$root/tests/typescript/refusals.ts"]
+  "files": ["$work/samples.mts", "$root/tests/typescript/refusals.mts"]
 }
 JSON
 "$node" "$modules/typescript/bin/tsc" --project "$work/tsconfig.json"

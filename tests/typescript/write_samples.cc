@@ -10,6 +10,7 @@
 
 #include "wire/egress.h"
 #include "wire/json_codec.h"
+#include "wire/wire_random_samples.h"
 #include "wire/wire_samples.h"
 
 namespace state_engine::wire {
@@ -82,7 +83,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::cerr << "usage: write_samples TYPES_MODULE [JSONL...] > samples.ts\n";
+    std::cerr << "usage: write_samples TYPES_MODULE [JSONL...] > samples.mts\n";
     return 2;
   }
   return state_engine::wire::run(argc, argv);

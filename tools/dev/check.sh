@@ -15,10 +15,11 @@ verb_fmt() {
 check_format() {
   local bad
   bad="$(cpp_files | xargs -r clang-format-16 --dry-run --ferror-limit=1 2>&1 |
-    sed -n 's/^\([^:]*\):\([0-9]*\):.*clang-format-violations.*/\1:\2: not formatted, use .\/dev fmt/p')"
-  [ -n "$bad" ] || return 0
-  printf '%s\n' "$bad"
-  return 1
+    sed -n 's/^\([^:]*:[0-9]*\):.*clang-format-violations.*/\1: not formatted, use .\/dev fmt/p')"
+  if [ -n "$bad" ]; then
+    printf '%s\n' "$bad"
+    return 1
+  fi
 }
 check_shell() { shell_files | existing_files | xargs -r shellcheck -x; }
 

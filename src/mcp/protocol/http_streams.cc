@@ -173,8 +173,8 @@ asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Se
   session->updates.attach(wake);
   session->outbox.attach(wake);
   // A comment at once, so that clients and proxies see the stream open.
-  bool open = first_event.empty() ? co_await writer.keep_alive()
-                                  : co_await writer.send_raw(first_event);
+  if (first_event.empty()) first_event = ": open\n\n";
+  bool open = co_await writer.send_raw(first_event);
   while (open && !writer.closed() && !writer.shutting_down().cancelled() &&
          !session->ended.cancelled()) {
     std::string events;

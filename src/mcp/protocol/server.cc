@@ -321,8 +321,10 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
         "forbidden: " + tool.name + " needs the scope " + tool.required_scope + ", and '" +
         context.caller.actor + "' does not have it. Ask the user for a token that does.")));
   }
-  const Result<ToolResult> result =
-      co_await tool.handler(arguments ? arguments->get_object() : json::Object{}, context);
+  // Not a conditional inside the await: g++ 12 destroys such a temporary twice.
+  json::Object given;
+  if (arguments) given = arguments->get_object();
+  const Result<ToolResult> result = co_await tool.handler(std::move(given), context);
   if (!result.ok()) co_return Outcome::failed(server_fault(result.error(), tool.name));
   co_return Outcome::result(tool_members(*result));
 }

@@ -95,7 +95,7 @@ asio::awaitable<void> StreamConnection::write_loop() {
   while (true) {
     std::string text = collect();
     if (text.empty()) {
-      if (idle()) break;
+      if (idle() || broken_) break;
       co_await write_wake_.wait();
       continue;
     }

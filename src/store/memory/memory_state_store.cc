@@ -1,9 +1,9 @@
 #include "store/memory/memory_state_store.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <unordered_set>
+
+#include <fmt/format.h>
 
 #include "base/assert.h"
 

@@ -1,14 +1,14 @@
 #include "store/sqlite/backup.h"
 
+#include <cerrno>
+#include <sys/stat.h>
+#include <system_error>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <system_error>
 
 #include "store/sqlite/data_dir.h"
 #include "store/sqlite/database.h"
@@ -25,15 +25,15 @@ Error system_error(std::string_view doing, const fs::path& path, int number) {
 }
 
 Error exists_error(const fs::path& target) {
-  return {ErrorCode::kFailedPrecondition,
-          fmt::format("{} exists: a backup never overwrites, choose another name",
-                      target.string())};
+  return {
+      ErrorCode::kFailedPrecondition,
+      fmt::format("{} exists: a backup never overwrites, choose another name", target.string())};
 }
 
 // An empty file of ours, readable by its owner only, for SQLite to fill.
 Status create_empty(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-                                S_IRUSR | S_IWUSR);
+  const int descriptor =
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (descriptor < 0) {
     const int number = errno;
     if (number != EEXIST) return system_error("create", path, number);

@@ -88,8 +88,8 @@ void Statement::Finalizer::operator()(sqlite3_stmt* handle) const { sqlite3_fina
 void Statement::bind_text(int index, std::string_view text) {
   // A null data pointer would bind NULL instead of the empty text.
   const char* data = text.data() == nullptr ? "" : text.data();
-  const int code = sqlite3_bind_text64(handle_.get(), index, data, text.size(), SQLITE_STATIC,
-                                       SQLITE_UTF8);
+  const int code =
+      sqlite3_bind_text64(handle_.get(), index, data, text.size(), SQLITE_STATIC, SQLITE_UTF8);
   if (bind_code_ == SQLITE_OK) bind_code_ = code;
 }
 

@@ -1,14 +1,14 @@
 #include "store/sqlite/integrity.h"
 
-#include <fmt/format.h>
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
+
+#include <fmt/format.h>
+#include <sqlite3.h>
 
 #include "base/json.h"
 #include "core/apply.h"
@@ -127,9 +127,8 @@ Status Verification::check_log() {
   auto total = database_.query_integer("SELECT max(seq) FROM mutation_log");
   if (!total.ok()) return std::move(total).error();
   total_ = total->value_or(0);
-  SE_RETURN_IF_ERROR(each_row(
-      fmt::format("SELECT {} FROM mutation_log ORDER BY seq", kLogColumns), "mutation_log",
-      [this](const Statement& row) { check_entry(row); }));
+  SE_RETURN_IF_ERROR(each_row(fmt::format("SELECT {} FROM mutation_log ORDER BY seq", kLogColumns),
+                              "mutation_log", [this](const Statement& row) { check_entry(row); }));
   if (progress_) progress_({report_.entries, total_});
   report_.head_seq = end_.seq;
   report_.head_hash = end_.hash;
@@ -149,10 +148,10 @@ void Verification::check_entry(const Statement& row) {
     add_problem(report_, entry->seq, entry->proposal.key, std::move(fault));
   }
   if (entry->committed_at < last_committed_at_) {
-    add_problem(report_, entry->seq, entry->proposal.key,
-                fmt::format("committed at {}, before the entry ahead of it ({})",
-                            format_rfc3339(entry->committed_at),
-                            format_rfc3339(last_committed_at_)));
+    add_problem(
+        report_, entry->seq, entry->proposal.key,
+        fmt::format("committed at {}, before the entry ahead of it ({})",
+                    format_rfc3339(entry->committed_at), format_rfc3339(last_committed_at_)));
   }
   last_committed_at_ = std::max(last_committed_at_, entry->committed_at);
   end_ = {entry->seq, entry->hash};
@@ -174,10 +173,9 @@ void Verification::fold(LogEntry entry) {
                 fmt::format("is accepted, but does not apply: {}", fault->message));
   } else {
     const Applied& applied = std::get<Applied>(outcome);
-    const bool same = applied.deleted
-                          ? !entry.resulting_value.has_value()
-                          : entry.resulting_value.has_value() &&
-                                json::equal(*entry.resulting_value, applied.value);
+    const bool same = applied.deleted ? !entry.resulting_value.has_value()
+                                      : entry.resulting_value.has_value() &&
+                                            json::equal(*entry.resulting_value, applied.value);
     if (!same) {
       add_problem(report_, entry.seq, entry.proposal.key,
                   fmt::format("its result is not what {} gives on the value before it",
@@ -251,19 +249,18 @@ void Verification::check_snapshot(const Snapshot& snapshot) {
 }
 
 Status Verification::check_state() {
-  SE_RETURN_IF_ERROR(
-      each_row(fmt::format("SELECT {} FROM state ORDER BY key", kStateColumns), "state",
-               [this](const Statement& row) {
-                 ++report_.keys;
-                 auto snapshot = read_snapshot(row);
-                 if (snapshot.ok()) {
-                   check_snapshot(*snapshot);
-                 } else {
-                   seen_.insert(std::string(row.text(0)));
-                   add_problem(report_, row.integer(7), std::string(row.text(0)),
-                               snapshot.error().message);
-                 }
-               }));
+  SE_RETURN_IF_ERROR(each_row(fmt::format("SELECT {} FROM state ORDER BY key", kStateColumns),
+                              "state", [this](const Statement& row) {
+                                ++report_.keys;
+                                auto snapshot = read_snapshot(row);
+                                if (snapshot.ok()) {
+                                  check_snapshot(*snapshot);
+                                } else {
+                                  seen_.insert(std::string(row.text(0)));
+                                  add_problem(report_, row.integer(7), std::string(row.text(0)),
+                                              snapshot.error().message);
+                                }
+                              }));
   for (const auto& [key, folded] : folded_) {
     if (!seen_.contains(key)) {
       add_problem(report_, folded.last.seq, key,
@@ -342,8 +339,8 @@ Status check_written(Database& database, const WrittenKeys& written) {
                       select->integer(1) == last.version && select->text(2) == last.id;
     select->reset();
     if (!same) {
-      return damage_at_start(fmt::format(
-          "the snapshot of {} is not the one that log entry {} wrote", key, last.seq));
+      return damage_at_start(
+          fmt::format("the snapshot of {} is not the one that log entry {} wrote", key, last.seq));
     }
   }
   return {};
@@ -389,9 +386,9 @@ Result<LogEnd> check_at_start(Database& database, std::size_t tail) {
   auto hash = read_meta(database, "head_hash");
   if (!hash.ok()) return damage_at_start(hash.error().message);
   if (*seq != std::to_string(end->seq) || *hash != end->hash) {
-    return damage_at_start(fmt::format(
-        "the log ends in entry {} with hash {}, meta expects entry {} with hash {}", end->seq,
-        end->hash, *seq, *hash));
+    return damage_at_start(
+        fmt::format("the log ends in entry {} with hash {}, meta expects entry {} with hash {}",
+                    end->seq, end->hash, *seq, *hash));
   }
   SE_RETURN_IF_ERROR(check_written(database, written));
   return end;

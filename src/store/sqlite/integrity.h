@@ -28,9 +28,9 @@ struct VerifyReport {
   std::string engine_id;
   std::int64_t head_seq = 0;
   std::string head_hash;
-  std::int64_t entries = 0;       // log entries checked
-  std::int64_t keys = 0;          // snapshots checked, tombstones included
-  std::int64_t effects = 0;       // outbox rows checked
+  std::int64_t entries = 0;  // log entries checked
+  std::int64_t keys = 0;     // snapshots checked, tombstones included
+  std::int64_t effects = 0;  // outbox rows checked
   std::int64_t problem_count = 0;
   std::vector<VerifyProblem> problems;  // the first 1000 of them
 

@@ -1,11 +1,11 @@
 #include "store/sqlite/reader.h"
 
-#include <fmt/format.h>
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <limits>
 #include <utility>
+
+#include <fmt/format.h>
+#include <sqlite3.h>
 
 #include "store/sqlite/row_codec.h"
 
@@ -143,8 +143,7 @@ Result<StoreHead> Reader::head() {
 }
 
 Result<std::vector<std::optional<LogEntry>>> Reader::lookup(const std::vector<std::string>& ids) {
-  auto select =
-      statement(fmt::format("SELECT {} FROM mutation_log WHERE id = ?1", kLogColumns));
+  auto select = statement(fmt::format("SELECT {} FROM mutation_log WHERE id = ?1", kLogColumns));
   if (!select.ok()) return std::move(select).error();
   std::vector<std::optional<LogEntry>> out;
   out.reserve(ids.size());
@@ -181,14 +180,14 @@ Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after
 Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, bool by_seq) {
   const LogWhere where = log_where(query, by_seq);
   const std::int64_t limit_index = static_cast<std::int64_t>(where.texts.size()) + 3;
-  auto select = statement(fmt::format("SELECT {} FROM mutation_log WHERE {} ORDER BY seq{} LIMIT ?{}",
-                                      kLogColumns, where.sql, query.newest_first ? " DESC" : "",
-                                      limit_index));
+  auto select = statement(
+      fmt::format("SELECT {} FROM mutation_log WHERE {} ORDER BY seq{} LIMIT ?{}", kLogColumns,
+                  where.sql, query.newest_first ? " DESC" : "", limit_index));
   if (!select.ok()) return std::move(select).error();
   Statement& bound = **select;
   bound.bind_integer(1, query.after_seq);
-  bound.bind_integer(2, query.before_seq == 0 ? std::numeric_limits<std::int64_t>::max()
-                                              : query.before_seq);
+  bound.bind_integer(
+      2, query.before_seq == 0 ? std::numeric_limits<std::int64_t>::max() : query.before_seq);
   int index = 3;
   for (const std::string& text : where.texts) bound.bind_text(index++, text);
   bound.bind_integer(index, to_limit(query.limit));
@@ -207,8 +206,8 @@ Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
     walk.after_seq = std::max(query.after_seq, before - 1 - kPrefixWalkEntries);
     whole = walk.after_seq == query.after_seq;
   } else {
-    walk.before_seq = std::min(before, std::max<std::int64_t>(query.after_seq, 0) + 1 +
-                                           kPrefixWalkEntries);
+    walk.before_seq =
+        std::min(before, std::max<std::int64_t>(query.after_seq, 0) + 1 + kPrefixWalkEntries);
     whole = walk.before_seq == before;
   }
   auto found = run_log_query(walk, true);
@@ -229,8 +228,8 @@ Result<std::vector<OutboxRow>> Reader::pending_effects(std::int64_t after_positi
 }
 
 Result<std::vector<OutboxRow>> Reader::effects_of(const std::vector<std::string>& mutation_ids) {
-  auto select = statement(fmt::format(
-      "SELECT {} FROM outbox WHERE cause_id = ?1 ORDER BY position", kOutboxColumns));
+  auto select = statement(
+      fmt::format("SELECT {} FROM outbox WHERE cause_id = ?1 ORDER BY position", kOutboxColumns));
   if (!select.ok()) return std::move(select).error();
   std::vector<OutboxRow> out;
   std::vector<std::string> ids = mutation_ids;
@@ -248,8 +247,8 @@ Result<std::vector<OutboxRow>> Reader::effects_of(const std::vector<std::string>
 }
 
 Result<std::vector<RuleState>> Reader::rule_states() {
-  auto select = statement(
-      fmt::format("SELECT {} FROM rule_state ORDER BY rule_id, key", kRuleStateColumns));
+  auto select =
+      statement(fmt::format("SELECT {} FROM rule_state ORDER BY rule_id, key", kRuleStateColumns));
   if (!select.ok()) return std::move(select).error();
   return collect(**select, read_rule_state);
 }

@@ -4,10 +4,10 @@
 
 #include "store/sqlite/row_codec.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/json.h"
 #include "base/time.h"
@@ -15,7 +15,7 @@
 namespace state_engine::sqlite {
 namespace {
 
-constexpr std::int64_t kYear0Ms = -62'167'219'200'000;      // 0000-01-01T00:00:00.000Z
+constexpr std::int64_t kYear0Ms = -62'167'219'200'000;        // 0000-01-01T00:00:00.000Z
 constexpr std::int64_t kYear9999EndMs = 253'402'300'799'999;  // 9999-12-31T23:59:59.999Z
 
 Error damaged(std::string_view table, std::string_view where, std::string_view what) {

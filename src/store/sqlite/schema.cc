@@ -1,9 +1,9 @@
 #include "store/sqlite/schema.h"
 
+#include <system_error>
+
 #include <fmt/format.h>
 #include <sqlite3.h>
-
-#include <system_error>
 
 #include "store/sqlite/data_dir.h"
 
@@ -179,10 +179,10 @@ Status create_tables(Database& database, const SchemaPlan& plan, const NewStore&
   SE_RETURN_IF_ERROR(write_meta(database, "schema_version", std::to_string(plan.version)));
   SE_RETURN_IF_ERROR(write_meta(database, "head_seq", "0"));
   SE_RETURN_IF_ERROR(write_meta(database, "head_hash", std::string(64, '0')));
-  SE_RETURN_IF_ERROR(run(database,
-                         fmt::format("PRAGMA application_id={}; PRAGMA user_version={}",
-                                     kApplicationId, plan.version),
-                         "set the schema version"));
+  SE_RETURN_IF_ERROR(run(
+      database,
+      fmt::format("PRAGMA application_id={}; PRAGMA user_version={}", kApplicationId, plan.version),
+      "set the schema version"));
   return run(database, "COMMIT", "commit the new tables");
 }
 
@@ -228,8 +228,8 @@ Status migrate(Database& database, const std::filesystem::path& file, const Sche
                            fmt::format("migrate from version {} to {}", version, version + 1)));
   }
   SE_RETURN_IF_ERROR(write_meta(database, "schema_version", std::to_string(plan.version)));
-  SE_RETURN_IF_ERROR(run(database, fmt::format("PRAGMA user_version={}", plan.version),
-                         "set the schema version"));
+  SE_RETURN_IF_ERROR(
+      run(database, fmt::format("PRAGMA user_version={}", plan.version), "set the schema version"));
   return run(database, "COMMIT", "commit the migration");
 }
 

@@ -39,8 +39,8 @@ struct NewStore {
 // Creates the tables in an empty file, migrates an older one after a backup copy beside it
 // (`state.db.before-v<N>`), leaves a current one alone.
 // Errors: kFailedPrecondition for a newer file or another program's database.
-Status ensure_schema(Database& database, const std::filesystem::path& file,
-                     const SchemaPlan& plan, const NewStore& fresh);
+Status ensure_schema(Database& database, const std::filesystem::path& file, const SchemaPlan& plan,
+                     const NewStore& fresh);
 
 // Refuses a file that this program cannot read as it is (newer, older, foreign, empty).
 Status require_schema(Database& database, const std::filesystem::path& file,

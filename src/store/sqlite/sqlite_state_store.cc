@@ -1,11 +1,11 @@
 #include "store/sqlite/sqlite_state_store.h"
 
-#include <fmt/format.h>
-#include <sqlite3.h>
-
 #include <atomic>
 #include <chrono>
 #include <utility>
+
+#include <fmt/format.h>
+#include <sqlite3.h>
 
 #include "base/assert.h"
 #include "store/sqlite/data_dir.h"

@@ -33,12 +33,12 @@
 namespace state_engine {
 
 struct SqliteStoreOptions {
-  std::filesystem::path directory;    // created if missing, for its owner only
-  Clock* clock = nullptr;             // when a new store was made
-  Random* random = nullptr;           // its engine id
+  std::filesystem::path directory;  // created if missing, for its owner only
+  Clock* clock = nullptr;           // when a new store was made
+  Random* random = nullptr;         // its engine id
   Log* log = nullptr;
   std::size_t entries_checked_at_start = 1000;
-  std::string vfs_for_test;           // a registered SQLite VFS; empty = the system's
+  std::string vfs_for_test;  // a registered SQLite VFS; empty = the system's
   const sqlite::SchemaPlan* schema_for_test = nullptr;
 };
 

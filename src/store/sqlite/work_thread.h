@@ -6,12 +6,6 @@
 #ifndef STATE_ENGINE_STORE_SQLITE_WORK_THREAD_H_
 #define STATE_ENGINE_STORE_SQLITE_WORK_THREAD_H_
 
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -21,6 +15,13 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 namespace state_engine::sqlite {
 
@@ -38,7 +39,9 @@ class WorkThread {
   template <typename Work>
   boost::asio::awaitable<std::invoke_result_t<Work&>> run(Work work) {
     using Value = std::invoke_result_t<Work&>;
-    auto initiate = [this](auto handler, Work job) { start<Value>(std::move(handler), std::move(job)); };
+    auto initiate = [this](auto handler, Work job) {
+      start<Value>(std::move(handler), std::move(job));
+    };
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
                                                    void(Value)>(
         std::move(initiate), boost::asio::use_awaitable, std::move(work));
@@ -61,12 +64,11 @@ class WorkThread {
         Call{std::move(handler), std::move(work), boost::asio::make_work_guard(executor)});
     post([call = std::move(call), executor]() mutable {
       Value value = call->work();
-      boost::asio::post(executor,
-                        [call = std::move(call), value = std::move(value)]() mutable {
-                          Handler resume = std::move(call->handler);
-                          call.reset();
-                          std::move(resume)(std::move(value));
-                        });
+      boost::asio::post(executor, [call = std::move(call), value = std::move(value)]() mutable {
+        Handler resume = std::move(call->handler);
+        call.reset();
+        std::move(resume)(std::move(value));
+      });
     });
   }
 

@@ -6,10 +6,10 @@
 
 #include "store/sqlite/writer.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 #include <sqlite3.h>
-
-#include <utility>
 
 #include "base/assert.h"
 
@@ -204,9 +204,8 @@ Status Writer::to_status(const CommitReply& reply) const {
 
 Status Writer::mark_effects(const std::vector<std::string>& effect_ids, EffectState state,
                             Timestamp at, Timestamp forget_before) {
-  return to_status(transact("record the delivery of effects", [&] {
-    return write_marks(effect_ids, state, at, forget_before);
-  }));
+  return to_status(transact("record the delivery of effects",
+                            [&] { return write_marks(effect_ids, state, at, forget_before); }));
 }
 
 Status Writer::save_source(const SourceRevision& source) {
@@ -222,8 +221,8 @@ void Writer::checkpoint_if_large() {
   if (failed_ || wal_pages_ < kWalPagesMax) return;
   int left = 0;
   int done = 0;
-  const int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr,
-                                             SQLITE_CHECKPOINT_PASSIVE, &left, &done);
+  const int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                             &left, &done);
   if (is_fatal(code)) fail(code);
   // Fully copied: the next commit starts the WAL over. Otherwise a reader holds it, or the disk is
   // full: the WAL grows, and the next commit tries again.

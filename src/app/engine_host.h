@@ -1,0 +1,56 @@
+// EngineHost: an engine with its store, bus and MCP tools, wired into a Service.
+
+#ifndef STATE_ENGINE_APP_ENGINE_HOST_H_
+#define STATE_ENGINE_APP_ENGINE_HOST_H_
+
+#include <memory>
+#include <string>
+
+#include "app/asio_timer.h"
+#include "app/bus_effect_sink.h"
+#include "app/metrics.h"
+#include "app/serve.h"
+#include "app/service.h"
+#include "bus/memory/memory_bus.h"
+#include "config/config.h"
+#include "engine/engine.h"
+#include "mcp/state/state_service.h"
+
+namespace state_engine {
+
+class EngineHost {
+ public:
+  // `service` and `store` outlive the host.
+  EngineHost(Service& service, std::unique_ptr<StateStore> store, const ServeOptions& options);
+
+  Status start(const config::CompiledConfig& config);
+  // Reads the configuration file again; a faulty one is logged and changes nothing.
+  void reload();
+  void stop();
+
+  Bus& bus() { return bus_; }
+  Engine& engine() { return engine_; }
+
+ private:
+  Service& service_;
+  std::string config_file_;
+  std::unique_ptr<StateStore> store_;
+  MemoryBus bus_;
+  BusEffectSink sink_;
+  EngineMetrics metrics_;
+  boost::asio::any_io_executor strand_;
+  AsioTimer expiry_timer_;
+  AsioTimer outbox_timer_;
+  Engine engine_;
+  mcp::StateService tools_;
+};
+
+// Opens the store that the options name. Errors: say what to do.
+Result<std::unique_ptr<StateStore>> open_store(const ServeOptions& options, Service& service);
+
+// Loads and compiles the configuration, printing every problem to stderr.
+std::optional<config::CompiledConfig> load_or_complain(const std::string& file, Log& log);
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_APP_ENGINE_HOST_H_

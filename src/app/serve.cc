@@ -1,0 +1,147 @@
+#include "app/serve.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "app/client_configs.h"
+#include "app/engine_host.h"
+#include "app/version.h"
+
+namespace state_engine {
+namespace {
+
+constexpr std::chrono::seconds kGrace{5};
+constexpr int kUsage = 2;
+
+struct Address {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+// Reads "HOST:PORT", "[V6]:PORT" or "PORT".
+std::optional<Address> parse_address(std::string_view text) {
+  Address address{"127.0.0.1", 0};
+  const std::size_t colon = text.rfind(':');
+  std::string_view port = text;
+  if (colon != std::string_view::npos) {
+    address.host = text.substr(0, colon);
+    port = text.substr(colon + 1);
+    if (address.host.starts_with('[') && address.host.ends_with(']')) {
+      address.host = address.host.substr(1, address.host.size() - 2);
+    }
+  }
+  const auto [end, fault] =
+      std::from_chars(port.data(), port.data() + port.size(), address.port);
+  if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
+    return std::nullopt;
+  }
+  return address;
+}
+
+std::string own_program() {
+  std::error_code fault;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", fault);
+  return fault ? "state-engine" : path.string();
+}
+
+std::string socket_path(const ServeOptions& options) {
+  return (std::filesystem::path(options.data_dir) / "engine.sock").string();
+}
+
+std::optional<ServiceOptions> service_options(const ServeOptions& options) {
+  ServiceOptions out;
+  out.instructions = mcp::StateService::instructions();
+  const auto level = parse_log_level(options.log_level);
+  if (!level) {
+    fmt::print(stderr, "state-engine: log level '{}' is none of debug, info, warn, error\n",
+               options.log_level);
+    return std::nullopt;
+  }
+  out.log_level = *level;
+  const auto address = parse_address(options.listen);
+  if (!address) {
+    fmt::print(stderr, "state-engine: --listen '{}' is no HOST:PORT, for example 127.0.0.1:4270\n",
+               options.listen);
+    return std::nullopt;
+  }
+  out.host = address->host;
+  out.port = address->port;
+  out.socket_path = options.store == "memory" && !std::filesystem::exists(options.data_dir)
+                        ? ""
+                        : socket_path(options);
+  out.tokens_file = options.tokens_file;
+  out.shared_token = options.shared_token;
+  out.allowed_hosts = options.allowed_hosts;
+  out.allowed_origins = options.allowed_origins;
+  return out;
+}
+
+int complain(const Error& error) {
+  fmt::print(stderr, "state-engine: {}\n", error.message);
+  return 1;
+}
+
+void announce(const ServeOptions& options, const Service& service) {
+  if (options.show_clients) {
+    fmt::print("\nConnect a client (paste one):\n\n{}\n",
+               client_configs(service.url(), own_program(), options.data_dir,
+                              !options.tokens_file.empty() || !options.shared_token.empty()));
+  }
+  fmt::print("state-engine {} is ready: {}/mcp (store {}, data in {})\n", kVersion, service.url(),
+             options.store, options.data_dir);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options) {
+  const auto service_opts = service_options(options);
+  if (!service_opts) return kUsage;
+  Service service(*service_opts);
+  const auto config = load_or_complain(options.config_file, service.log());
+  if (!config) return kUsage;
+  if (Status status = service.load_access(); !status.ok()) return complain(status.error());
+  auto store = open_store(options, service);
+  if (!store.ok()) return complain(store.error());
+
+  EngineHost host(service, std::move(*store), options);
+  if (Status status = host.start(*config); !status.ok()) return complain(status.error());
+  const Status opened = service.open();
+  if (opened.ok()) {
+    announce(options, service);
+    service.run([&] {
+      if (Status status = service.load_access(); !status.ok()) {
+        service.log().error("tokens not reloaded; the old ones stay in force",
+                            {{"error", status.error().message}});
+      }
+      host.reload();
+    });
+  }
+  service.close(kGrace);
+  host.stop();
+  service.log().info("stopped");
+  return opened.ok() ? 0 : complain(opened.error());
+}
+
+int serve_stdio(const ServeOptions& options) {
+  auto service_opts = service_options(options);
+  if (!service_opts) return kUsage;
+  service_opts->socket_path.clear();
+  Service service(*service_opts);
+  const auto config = load_or_complain(options.config_file, service.log());
+  if (!config) return kUsage;
+  auto store = open_store(options, service);
+  if (!store.ok()) return complain(store.error());
+  EngineHost host(service, std::move(*store), options);
+  if (Status status = host.start(*config); !status.ok()) return complain(status.error());
+  const Status served = service.serve_stdio();
+  host.stop();
+  return served.ok() ? 0 : complain(served.error());
+}
+
+}  // namespace state_engine

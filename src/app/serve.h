@@ -1,0 +1,33 @@
+// `state-engine serve`: the engine as a service on this machine.
+
+#ifndef STATE_ENGINE_APP_SERVE_H_
+#define STATE_ENGINE_APP_SERVE_H_
+
+#include <string>
+#include <vector>
+
+namespace state_engine {
+
+struct ServeOptions {
+  std::string config_file;  // empty = the reference's default keys, no rules
+  std::string data_dir;
+  std::string store = "sqlite";  // or "memory"
+  std::string listen = "127.0.0.1:4270";
+  std::string tokens_file;
+  std::string shared_token;
+  std::string log_level = "info";
+  std::vector<std::string> allowed_hosts;
+  std::vector<std::string> allowed_origins;
+  bool raw_egress = false;
+  bool show_clients = false;
+};
+
+// Serves until a signal ends it. Returns the exit code.
+int serve(const ServeOptions& options);
+
+// Serves one MCP client on stdin and stdout with the store opened by this process.
+int serve_stdio(const ServeOptions& options);
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_APP_SERVE_H_

@@ -1,0 +1,162 @@
+#include "app/service.h"
+
+#include <fmt/format.h>
+#include <prometheus/text_serializer.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "app/version.h"
+#include "base/hex.h"
+#include "net/origin.h"
+
+namespace state_engine {
+namespace {
+
+// Blocks the signals of a service in this and all later threads; returns a descriptor to wait on.
+int block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+mcp::ServerOptions server_options(const ServiceOptions& options) {
+  mcp::ServerOptions out;
+  out.name = options.name;
+  out.title = options.name;
+  out.version = kVersion;
+  out.instructions = options.instructions;
+  return out;
+}
+
+mcp::HttpEndpointOptions endpoint_options(const ServiceOptions& options) {
+  mcp::HttpEndpointOptions out;
+  out.origins.check_host = net::is_loopback_authority(options.host);
+  out.origins.allowed_hosts = options.allowed_hosts;
+  out.origins.allowed_origins = options.allowed_origins;
+  return out;
+}
+
+}  // namespace
+
+Service::Service(ServiceOptions options)
+    : options_(std::move(options)),
+      signals_(block_signals()),
+      log_(options_.name, options_.log_level, clock_),
+      health_(options_.name),
+      metrics_(std::make_shared<prometheus::Registry>()),
+      mcp_(runtime_.make_strand(), server_options(options_), log_),
+      http_(runtime_, {}, log_),
+      http_endpoint_(mcp_, endpoint_options(options_), make_authenticator(access_), random_, log_),
+      stream_endpoint_(runtime_, mcp_, {}, make_authenticator(access_), log_) {
+  SE_ASSERT(signals_ >= 0);
+}
+
+Service::~Service() {
+  runtime_.stop();
+  ::close(signals_);
+}
+
+Status Service::load_access() {
+  if (!options_.shared_token.empty()) {
+    access_.shared_token_sha256 = sha256_hex(options_.shared_token);
+  }
+  if (options_.tokens_file.empty()) return {};
+  auto tokens = load_tokens(options_.tokens_file);
+  if (!tokens.ok()) return tokens.error();
+  access_.tokens.replace(std::move(*tokens));
+  return {};
+}
+
+std::string Service::metrics_text() const {
+  return prometheus::TextSerializer().Serialize(metrics_->Collect());
+}
+
+void Service::add_routes() {
+  using net::HttpRequest;
+  using net::HttpResponse;
+  http_endpoint_.mount(http_);
+  const auto add = [this](std::string path, std::function<HttpResponse(const HttpRequest&)> answer) {
+    http_.route(std::move(path), "GET, HEAD", net::sync_handler(std::move(answer)));
+  };
+  const auto alive = [this](const HttpRequest&) {
+    return HttpResponse::json(
+        200, json::write(json::Object{{"status", "ok"}, {"service", health_.service()}}));
+  };
+  add("/healthz", alive);
+  add("/livez", alive);
+  add("/readyz", [this](const HttpRequest&) {
+    return HttpResponse::json(health_.ready() ? 200 : 503, json::write(health_.report()));
+  });
+  add("/health", [this](const HttpRequest&) {
+    return HttpResponse::json(health_.ready() ? 200 : 503, json::write(health_.report()));
+  });
+  add("/metrics", [this](const HttpRequest&) {
+    HttpResponse response = HttpResponse::text(200, metrics_text());
+    response.headers = {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
+    return response;
+  });
+}
+
+Status Service::open() {
+  if (!net::is_loopback_authority(options_.host) && !access_.any()) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 fmt::format("refusing to listen on {} without tokens: anyone who reaches it could "
+                             "write. Give --tokens FILE (make one with `state-engine token new "
+                             "--actor NAME --tokens FILE`) or listen on 127.0.0.1",
+                             options_.host)};
+  }
+  add_routes();
+  if (!options_.socket_path.empty()) {
+    SE_RETURN_IF_ERROR(stream_endpoint_.listen_unix(options_.socket_path));
+  }
+  open_ = true;
+  return http_.listen(options_.host, options_.port);
+}
+
+Status Service::serve_stdio() {
+  Status status;
+  runtime_.run_blocking([](mcp::StreamEndpoint& endpoint,
+                           Status& out) -> boost::asio::awaitable<void> {
+    out = co_await endpoint.serve_descriptors(STDIN_FILENO, STDOUT_FILENO);
+  }(stream_endpoint_, status));
+  return status;
+}
+
+std::string Service::url() const {
+  const bool v6 = options_.host.find(':') != std::string::npos;
+  return fmt::format(fmt::runtime(v6 ? "http://[{}]:{}" : "http://{}:{}"), options_.host,
+                     http_.port());
+}
+
+void Service::run(const std::function<void()>& on_reload) {
+  while (true) {
+    signalfd_siginfo info{};
+    const ssize_t size = ::read(signals_, &info, sizeof info);
+    if (size < 0 && errno == EINTR) continue;
+    SE_ASSERT(size == sizeof info);
+    if (info.ssi_signo == SIGHUP) {
+      on_reload();
+      continue;
+    }
+    log_.info("stopping", {{"signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"}});
+    return;
+  }
+}
+
+void Service::close(std::chrono::milliseconds grace) {
+  health_.set_started(false);
+  if (!std::exchange(open_, false)) return;
+  runtime_.run_blocking([](Service& service,
+                           std::chrono::milliseconds most) -> boost::asio::awaitable<void> {
+    co_await service.http_.shutdown(most);
+    co_await service.stream_endpoint_.shutdown(most);
+  }(*this, grace));
+}
+
+}  // namespace state_engine
