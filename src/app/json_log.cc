@@ -28,7 +28,7 @@ void add_text(std::string& line, std::string_view name, std::string_view text) {
   json::write_string_to(line, name);
   line += ':';
   if (!json::is_utf8(text)) {
-    line += R"("(not UTF-8)")";
+    line += "\"(not UTF-8)\"";
     return;
   }
   if (text.size() > kFieldBytesMax) {

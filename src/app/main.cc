@@ -1,6 +1,9 @@
 // The program: one binary, its services and its commands as subcommands.
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -12,11 +15,13 @@
 #include "app/serve.h"
 #include "app/tokens.h"
 #include "app/version.h"
-#include "cli/commands.h"
+#include "cli/cli.h"
 #include "mcp/client/stdio_bridge.h"
 
 namespace state_engine {
 namespace {
+
+constexpr int kUsage = 2;
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -90,12 +95,26 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
   command->callback([&options, &exit_code] { exit_code = serve(options); });
 }
 
+// True if a process accepts connections on the Unix socket at `path`.
+bool engine_listens(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;
+  path.copy(address.sun_path, path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return false;
+  const bool connected =
+      ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(socket);
+  return connected;
+}
+
 // A bridge to the running engine; without one, the engine itself.
 int run_mcp(const ServeOptions& options) {
   mcp::StdioBridgeOptions bridge;
   bridge.socket_path = (std::filesystem::path(options.data_dir) / "engine.sock").string();
   bridge.token = environment("STATE_ENGINE_TOKEN");
-  if (!mcp::engine_listens(bridge.socket_path)) return serve_stdio(options);
+  if (!engine_listens(bridge.socket_path)) return serve_stdio(options);
   const Status bridged = mcp::run_stdio_bridge(bridge);
   if (bridged.ok()) return 0;
   fmt::print(stderr, "state-engine: {}\n", bridged.error().message);
@@ -111,7 +130,8 @@ void add_mcp(CLI::App& app, ServeOptions& options, int& exit_code) {
       "  claude mcp add state -- state-engine mcp\n"
       "  state-engine mcp --data-dir ./state --config stream.yaml");
   add_engine_options(*command, options);
-  command->add_flag("--stdio", "The default and only transport; accepted for clients that pass it");
+  command->add_flag("--stdio", options.stdio,
+                    "The default and only transport; accepted for clients that pass it");
   command->callback([&options, &exit_code] { exit_code = run_mcp(options); });
 }
 
@@ -207,13 +227,15 @@ void add_tokens(CLI::App& app, TokenOptions& options, int& exit_code) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("state-engine: the memory that an LLM agent can trust");
+  CLI::App app("state-engine: the memory that an LLM agent can trust", "state-engine");
   app.set_version_flag("--version", std::string("state-engine ") + kVersion);
   app.require_subcommand(1);
   int exit_code = 0;
+  cli::CliContext context;
+  context.exit_code = &exit_code;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
-  // A process that serves one client must not listen, and its logs share a terminal with it.
+  // A process that serves one client does not listen, and its logs share a terminal with it.
   mcp_options.listen = "127.0.0.1:0";
   if (environment("LOG_LEVEL").empty()) mcp_options.log_level = "warn";
   OfflineOptions offline;
@@ -222,8 +244,6 @@ int run(int argc, char** argv) {
   TokenOptions token_options;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
-  cli::CliContext context;
-  context.exit_code = &exit_code;
   cli::add_cli_commands(app, context);
   add_verify(app, offline.verify, exit_code);
   add_backup(app, offline.backup, exit_code);
@@ -233,8 +253,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {
-    const int code = app.exit(fault);
-    return code == 0 ? 0 : 2;
+    return app.exit(fault) == 0 ? 0 : kUsage;
   }
   return exit_code;
 }

@@ -20,6 +20,7 @@ struct ServeOptions {
   std::vector<std::string> allowed_origins;
   bool raw_egress = false;
   bool show_clients = false;
+  bool stdio = true;  // of `mcp`, which knows no other transport
 };
 
 // Serves until a signal ends it. Returns the exit code.

@@ -1,7 +1,7 @@
 // The command line: the verbs that read and change state, look at the log and check rules.
 //
 // add_cli_commands registers them; src/app adds the verbs that run or maintain an engine (serve,
-// verify, ...) to the same CLI::App and calls run_cli.
+// verify, ...) to the same CLI::App and owns main().
 //
 // Every verb: --help with examples, --json (one compact object or, for streams, one a line),
 // exit codes of exit_codes.h. Results go to `out`, everything else to `err`.
@@ -11,10 +11,8 @@
 
 #include <chrono>
 #include <functional>
-#include <iosfwd>
+#include <iostream>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "cli/engine_link.h"
@@ -27,17 +25,18 @@ class App;
 
 namespace state_engine::cli {
 
-// What a verb needs from the world around it. The streams outlive the context.
+// What a verb needs from the world around it. A default one is the process's own: add_cli_commands
+// fills in what is empty and looks whether `out` is a terminal. Tests bring their own parts.
 struct CliContext {
-  std::istream& in;
-  std::ostream& out;
-  std::ostream& err;
-  OutputStyle style;        // of `out`
-  bool progress = false;    // `err` is a terminal: show moving progress
+  std::istream& in = std::cin;
+  std::ostream& out = std::cout;
+  std::ostream& err = std::cerr;
+  OutputStyle style;      // of `out`
+  bool progress = false;  // `err` is a terminal: show moving progress
   Environment environment;
   Connector connector;
   std::function<void(std::chrono::milliseconds)> sleep;
-  int exit_code = kExitOk;  // of the verb that ran
+  int* exit_code = nullptr;  // where the verb that ran puts its exit code
 
   Result<std::unique_ptr<EngineLink>> connect(const ConnectionOptions& options) const;
 
@@ -45,16 +44,10 @@ struct CliContext {
   int fail(const Error& error) const;
 };
 
-// The context of the process: standard streams, terminal, NO_COLOR, real engine.
-CliContext process_context();
-
 // Adds get, ls, propose, delete, tx, history, watch, explain, rules, errors and completion.
-// `app` and `context` outlive the parse.
+// `app` and `context` outlive the parse. CLI11 reports mistakes on the command line by exception,
+// which main() turns into exit code 2.
 void add_cli_commands(CLI::App& app, CliContext& context);
-
-// Parses the command line, runs the verb and returns the exit code: help is 0, a mistake on the
-// command line 2. Verbs added by others report through `context.exit_code` too.
-int run_cli(CLI::App& app, CliContext& context, int argc, const char* const* argv);
 
 }  // namespace state_engine::cli
 

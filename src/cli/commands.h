@@ -72,7 +72,7 @@ int run_history(CliContext& context, const HistoryOptions& options);
 
 struct WatchOptions {
   ConnectionOptions connection;
-  std::string key;     // history --follow KEY: only this key
+  std::string key;  // history --follow KEY: only this key
   std::string prefix;
   std::optional<std::int64_t> after;  // begin after this seq instead of now
   bool rejected = false;              // show rejected proposals too

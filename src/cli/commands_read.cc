@@ -1,8 +1,9 @@
 // get, ls, history, explain: what the engine knows.
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <ostream>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "cli/commands.h"
@@ -79,11 +80,12 @@ Result<json::Object> list_all(EngineLink& link, const std::string& prefix, bool 
     if (const json::Object* more = object_member(*page, "snapshots")) {
       for (const auto& member : *more) all["snapshots"].as_object().insert(member);
     }
-    for (const json::Value& key : array_member(*page, "keys")) all["keys"].as_array().push_back(key);
+    for (const json::Value& key : array_member(*page, "keys"))
+      all["keys"].as_array().push_back(key);
   } while (!cursor.empty());
   const json::Object* snapshots = object_member(all, "snapshots");
-  all["count"] = keys_only ? array_member(all, "keys").size()
-                           : (snapshots != nullptr ? snapshots->size() : 0);
+  all["count"] =
+      keys_only ? array_member(all, "keys").size() : (snapshots != nullptr ? snapshots->size() : 0);
   all["truncated"] = false;
   all.erase("nextCursor");
   return all;
@@ -106,6 +108,27 @@ void print_history(CliContext& context, const json::Array& entries, std::size_t 
   context.out << table.str(context.style);
 }
 
+// What history --follow watches: everything after the entries just shown. The engine read
+// headSeq before the entries, so that nothing falls between.
+WatchOptions follow_options(const HistoryOptions& options, const json::Object& answer,
+                            const json::Array& entries) {
+  WatchOptions watch;
+  watch.connection = options.connection;
+  watch.key = options.key;
+  watch.prefix = options.prefix;
+  watch.rejected = true;
+  watch.json = options.json;
+  std::int64_t last = options.after.value_or(0);
+  if (entries.empty()) last = json::find_int(answer, "headSeq").value_or(last);
+  for (const json::Value& entry : entries) {
+    if (entry.is_object()) {
+      last = std::max(last, json::find_int(entry.get_object(), "seq").value_or(0));
+    }
+  }
+  watch.after = last;
+  return watch;
+}
+
 }  // namespace
 
 int run_get(CliContext& context, const GetOptions& options) {
@@ -120,8 +143,7 @@ int run_get(CliContext& context, const GetOptions& options) {
   int code = kExitOk;
   const json::Object* snapshots = object_member(*answer, "snapshots");
   for (const std::string& key : options.keys) {
-    const json::Object* snapshot =
-        snapshots != nullptr ? object_member(*snapshots, key) : nullptr;
+    const json::Object* snapshot = snapshots != nullptr ? object_member(*snapshots, key) : nullptr;
     if (snapshot == nullptr) {
       code = kExitNotFound;
       if (!options.json) report_missing(context, *answer, key);
@@ -182,11 +204,22 @@ int run_history(CliContext& context, const HistoryOptions& options) {
   if (options.before) arguments["beforeSeq"] = *options.before;
   auto answer = ask(**link, "get_history", std::move(arguments));
   if (!answer.ok()) return context.fail(answer.error());
+  json::Array entries = array_member(*answer, "entries");
+  if (options.follow) {
+    // Oldest first, so that what follows continues the list.
+    if (!options.after) std::reverse(entries.begin(), entries.end());
+    if (options.json) {
+      for (const json::Value& entry : entries) context.out << json::write(entry) << "\n";
+    } else {
+      print_history(context, entries, context.style.width != 0 ? kValueCellMax : 0);
+    }
+    context.out << std::flush;
+    return run_watch(context, follow_options(options, *answer, entries));
+  }
   if (options.json) {
     context.out << json::write(*answer) << "\n";
     return kExitOk;
   }
-  const json::Array& entries = array_member(*answer, "entries");
   if (entries.empty()) {
     context.err << "no entries\n";
     return kExitOk;

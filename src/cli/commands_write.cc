@@ -1,12 +1,12 @@
 // propose, delete, tx: asking the engine for a change, and saying what came of it.
 
-#include <fmt/format.h>
-
 #include <fstream>
 #include <istream>
 #include <iterator>
 #include <map>
 #include <ostream>
+
+#include <fmt/format.h>
 
 #include "cli/commands.h"
 #include "cli/proposal_lines.h"
@@ -47,10 +47,10 @@ std::string rejected_text(const OutputStyle& style, const Outcome& outcome) {
   const json::Value* current = json::find(outcome.result, "current");
   if (current != nullptr && current->is_object()) {
     const json::Object& snapshot = current->get_object();
-    text += fmt::format("  now: {} at version {}, by {} ({})\n",
-                        printable(value_cell(json::find(snapshot, "value"))),
-                        cell(snapshot, "version"), printable(cell(snapshot, "updatedBy")),
-                        printable(cell(snapshot, "reason")));
+    text +=
+        fmt::format("  now: {} at version {}, by {} ({})\n",
+                    printable(value_cell(json::find(snapshot, "value"))), cell(snapshot, "version"),
+                    printable(cell(snapshot, "updatedBy")), printable(cell(snapshot, "reason")));
   }
   if (outcome.result.contains("retryAfterMs")) {
     text += fmt::format("  retry after {} ms\n", cell(outcome.result, "retryAfterMs"));
@@ -184,9 +184,10 @@ int run_propose_jsonl(CliContext& context, const ProposeOptions& options) {
   while (auto line = reader.next()) {
     auto outcome = propose_line(**link, *line, options.dry_run);
     if (!outcome.ok()) {
-      context.err << fmt::format("line {}: not answered; send this line and the rest again (ids "
-                                 "make that safe)\n",
-                                 line->number);
+      context.err << fmt::format(
+          "line {}: not answered; send this line and the rest again (ids "
+          "make that safe)\n",
+          line->number);
       return context.fail(outcome.error());
     }
     summary.add(*line, *outcome, options.json);

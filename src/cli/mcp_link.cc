@@ -51,9 +51,10 @@ class McpLink final : public EngineLink {
 
 std::string unreachable_text(const ConnectionOptions& resolved, const std::string& cause) {
   if (!resolved.url.empty()) {
-    return fmt::format("no engine answers at {}: {}. Is it running, and is the URL right "
-                       "(--url, STATE_ENGINE_URL)?",
-                       resolved.url, cause);
+    return fmt::format(
+        "no engine answers at {}: {}. Is it running, and is the URL right "
+        "(--url, STATE_ENGINE_URL)?",
+        resolved.url, cause);
   }
   return fmt::format(
       "no engine answers at {}: {}.\nStart one with `state-engine serve` (or ./dev run), or say "

@@ -1,8 +1,12 @@
+// Widths count characters rather than bytes and know combining marks, no more: wide East Asian
+// characters and emoji sequences may shift a column by one. Stored text is made printable before it
+// reaches a terminal, since any proposer chooses it.
+
 #include "cli/output.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "base/assert.h"
 

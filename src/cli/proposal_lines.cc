@@ -1,3 +1,6 @@
+// A line is passed on as it is wherever possible: the engine's own answer about a faulty field is
+// better than a second opinion here, and it is what other doors say too.
+
 #include "cli/proposal_lines.h"
 
 #include <algorithm>

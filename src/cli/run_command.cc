@@ -1,14 +1,17 @@
-#include "cli/run_command.h"
+// posix_spawn rather than system() or popen(): extra variables without touching our environment,
+// and a socket as standard input, so that a command that reads nothing cannot kill us by SIGPIPE.
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "cli/run_command.h"
 
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <unistd.h>
 
 namespace state_engine::cli {
 namespace {
@@ -62,8 +65,8 @@ Result<int> run_command(const std::string& command, const CommandVariables& vari
   std::string text = command;
   std::array<char*, 4> arguments = {shell.data(), flag.data(), text.data(), nullptr};
   pid_t child = 0;
-  const int error = posix_spawn(&child, "/bin/sh", &actions, nullptr, arguments.data(),
-                                environment.data());
+  const int error =
+      posix_spawn(&child, "/bin/sh", &actions, nullptr, arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   close(ends[1]);
   if (error == 0) send_all(ends[0], input);

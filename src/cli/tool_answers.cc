@@ -1,3 +1,6 @@
+// A rejection is an MCP tool error, which carries text only: its first line is the result as JSON,
+// the rest is for models. Refused arguments have no result, only "code: what is wrong".
+
 #include "cli/tool_answers.h"
 
 #include "cli/exit_codes.h"
@@ -49,9 +52,8 @@ Outcome read_outcome(const ToolAnswer& answer) {
   if (leading_code(answer.text)) error.remove_prefix(error.find(':') + 1);
   if (error.starts_with(' ')) error.remove_prefix(1);
   outcome.error = std::string(error);
-  outcome.result = {{"status", "rejected"},
-                    {"code", to_string(outcome.code)},
-                    {"error", outcome.error}};
+  outcome.result = {
+      {"status", "rejected"}, {"code", to_string(outcome.code)}, {"error", outcome.error}};
   return outcome;
 }
 

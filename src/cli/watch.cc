@@ -2,11 +2,11 @@
 // happened is read from the log after the last seq shown, so that nothing is lost or doubled
 // between attaching, the first update and a broken connection.
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <ostream>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "cli/commands.h"
@@ -145,15 +145,14 @@ class Watch {
     if (options_.json) {
       context_.out << json::write(entry) << std::endl;
     } else {
-      context_.out << fmt::format("{}  {:>6}  {}  {}  {} -> {}  {}  {}", 
+      context_.out << fmt::format("{}  {:>6}  {}  {}  {} -> {}  {}  {}",
                                   short_time(cell(entry, "committedAt")), cell(entry, "seq"),
                                   paint(context_.style, Tone::kStrong, printable(key)),
                                   accepted ? "v" + cell(entry, "resultingVersion") : "rejected",
                                   printable(old),
                                   paint(context_.style, accepted ? Tone::kGood : Tone::kBad,
                                         printable(now)),
-                                  printable(cell(entry, "actor")),
-                                  printable(cell(entry, "reason")))
+                                  printable(cell(entry, "actor")), printable(cell(entry, "reason")))
                    << std::endl;
     }
     return options_.exec.empty() ? Status() : execute(entry, key);

@@ -1,3 +1,7 @@
+// Each section has a table of its keys and readers; a new section is a new row. Readers collect
+// faults by path and go on; lines are looked up in the document at the end, when a fault is shown.
+// The policy and rule compilers report paths of their own form, which are translated here.
+
 #include "config/config.h"
 
 #include <algorithm>

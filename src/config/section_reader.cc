@@ -1,3 +1,6 @@
+// Typed access to JSON values that come from a person's file: every refusal names what was expected
+// and what was found, and unknown names get the nearest known one as a suggestion.
+
 #include "config/section_reader.h"
 
 #include <cmath>

@@ -1,3 +1,6 @@
+// The tree keeps positions and shares aliased nodes; the JSON value is expanded from it under a
+// budget, so that a few lines of nested aliases cannot fill the memory.
+
 #include "config/yaml_document.h"
 
 #include <algorithm>

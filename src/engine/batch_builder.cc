@@ -136,7 +136,9 @@ MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& orig
   }
   Decision decision{proposal, origin, payload_hash(proposal), "", false, dry_run};
   if (const LogEntry* entry = record(proposal.id, known)) {
-    return answer_again(*entry, decision.payload_hash);
+    MutationResult again = answer_again(*entry, decision.payload_hash);
+    again.dry_run = dry_run;
+    return again;
   }
   const Mark start = mark();
   MutationResult result = decide_root(decision);
@@ -301,9 +303,9 @@ MutationResult BatchBuilder::accept(const Decision& decision, const PolicyRule* 
   return result;
 }
 
-void BatchBuilder::expire_if_due(std::string_view key) {
+std::optional<Proposal> BatchBuilder::due_expiry(std::string_view key) const {
   const SnapshotPtr current = latest(key);
-  if (current == nullptr || current->deleted || current->visible_at(env_.now)) return;
+  if (current == nullptr || current->deleted || current->visible_at(env_.now)) return std::nullopt;
   Proposal proposal;
   proposal.id = expiry_id(current->key, current->version);
   proposal.op = Op::kExpire;
@@ -313,8 +315,14 @@ void BatchBuilder::expire_if_due(std::string_view key) {
                                 static_cast<double>(current->ttl->count()) / 1000.0);
   proposal.causation_id = current->mutation_id;
   proposal.ts = env_.now;
+  return proposal;
+}
+
+void BatchBuilder::expire_if_due(std::string_view key) {
+  const std::optional<Proposal> proposal = due_expiry(key);
+  if (!proposal) return;
   const Origin origin{std::string(kEngineActor), true};
-  const Decision decision{proposal, origin, payload_hash(proposal), "", true, false};
+  const Decision decision{*proposal, origin, payload_hash(*proposal), "", true, false};
   const Mark start = mark();
   std::vector<Pending> pending;
   const MutationResult result = decide_one(decision, 0, pending);
@@ -400,8 +408,13 @@ void BatchBuilder::apply_outcome(const Pending& cause, const RuleOutcome& outcom
     proposal.correlation_id = entry.proposal.correlation_id;
     proposal.causation_id = entry.proposal.id;
     proposal.traceparent = entry.proposal.traceparent;
+    // An expiry that a cascade meets is part of the cascade: its rules count in the same budget.
+    if (const std::optional<Proposal> expiry = due_expiry(proposal.key)) {
+      const Origin engine{std::string(kEngineActor), true};
+      decide_one({*expiry, engine, payload_hash(*expiry), "", true, false}, cause.depth + 1,
+                 pending);
+    }
     const Origin origin{"rules", true};
-    expire_if_due(proposal.key);
     const Decision decision{proposal, origin, payload_hash(proposal), "", true, false};
     derived.push_back(decide_one(decision, cause.depth + 1, pending));
   }

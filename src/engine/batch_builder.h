@@ -120,6 +120,9 @@ class BatchBuilder final : private StateLookup, private TruthStore {
   const LogEntry* record(const std::string& id, const LogEntry* known) const;
   MutationResult answer_again(const LogEntry& entry, const std::string& hash) const;
 
+  // The expiry of `key` if its deadline has come.
+  std::optional<Proposal> due_expiry(std::string_view key) const;
+
   MutationResult decide_root(const Decision& decision);
   // Decides without running rules; an accepted change is appended to `pending`.
   MutationResult decide_one(const Decision& decision, int depth, std::vector<Pending>& pending);
@@ -146,6 +149,7 @@ class BatchBuilder final : private StateLookup, private TruthStore {
   TransactionResult run_transaction(const TransactionProposal& transaction,
                                     std::span<const std::string> hashes, const Origin& origin,
                                     bool dry_run);
+  void give_back_rates(std::span<const Proposal> members);
   TransactionResult abort_transaction(const TransactionProposal& transaction,
                                       std::span<const std::string> hashes, const Origin& origin,
                                       bool dry_run, std::size_t failed, MutationResult cause);

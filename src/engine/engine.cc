@@ -154,6 +154,7 @@ void Engine::fail(std::string message) {
   if (failed_) return;
   failed_ = true;
   accepting_ = false;
+  outbox_.stop();  // what is undelivered stays in the store, for the next start
   deps_.observer.on_store(message);
   deps_.log.error("the engine stops", {{"error", message}});
   if (deps_.on_fatal) deps_.on_fatal(std::move(message));
@@ -362,9 +363,15 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
 }
 
 void Engine::requeue_expiries(const std::vector<std::string>& keys) {
+  const Timestamp now = clock_.now();
   for (const std::string& key : keys) {
-    if (const SnapshotPtr still = index_.view().find(key)) expiry_.add(*still);
+    const SnapshotPtr still = index_.view().find(key);
+    // One whose deadline is ahead has never left the queue.
+    if (still == nullptr || still->deleted || still->visible_at(now)) continue;
+    expiry_.add(*still);
+    expiries_refused_ = true;
   }
+  if (expiries_refused_) deps_.expiry_timer.wake();
 }
 
 Engine::Awaitable<CommitOutcome> Engine::commit(std::shared_ptr<const CommitBatch> batch) {
@@ -440,6 +447,10 @@ void Engine::start_outbox() {
 
 Engine::Awaitable<void> Engine::watch_expiry() {
   while (!stopping_ && !failed_) {
+    if (std::exchange(expiries_refused_, false)) {
+      co_await deps_.expiry_timer.sleep_for(kRetryAfter);
+      continue;
+    }
     const Timestamp now = clock_.now();
     if (auto keys = expiry_.take_due(now, kExpiriesTogether); !keys.empty()) {
       submit({ExpiryWork{std::move(keys)}, {}, {}});
@@ -451,7 +462,6 @@ Engine::Awaitable<void> Engine::watch_expiry() {
     // An hour at most: a wall clock set forward moves engine time without waking anyone.
     co_await deps_.expiry_timer.sleep_for(std::min<std::chrono::nanoseconds>(
         wait, next ? std::chrono::seconds{1} : std::chrono::hours{1}));
-    if (store_refused_ && !stopping_) co_await deps_.expiry_timer.sleep_for(kRetryAfter);
   }
 }
 

@@ -158,6 +158,7 @@ class Engine {
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
   // Puts keys whose expiry could not be committed back into the queue.
   void requeue_expiries(const std::vector<std::string>& keys);
+  void queue_expiries_again(const std::vector<Work>& group);
   Awaitable<CommitOutcome> commit(std::shared_ptr<const CommitBatch> batch);
   Awaitable<CommitOutcome> resolve(const CommitBatch& batch);
   void install(const CommitBatch& batch, std::span<const ChangeEvent> changes);
@@ -191,6 +192,7 @@ class Engine {
   bool failed_ = false;
   bool stopping_ = false;
   bool store_refused_ = false;  // the last commit was refused
+  bool expiries_refused_ = false;  // expiries went back to the queue: wait before they are tried
   int tasks_ = 0;               // spawned and not finished
   std::function<void()> idle_;  // called when tasks_ reaches 0 during stop()
   Timestamp last_wall_{};

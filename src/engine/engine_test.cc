@@ -209,7 +209,7 @@ TEST_F(EngineTest, AnOversizedProposalCostsLittleInTheLog) {
   proposal.metadata["m"] = huge;
   EXPECT_EQ(world.propose(proposal).code, RejectionCode::kTooLarge);
   ASSERT_EQ(world.log().size(), 1u);
-  const Proposal& kept = world.log()[0].proposal;
+  const Proposal kept = world.log()[0].proposal;
   EXPECT_LE(kept.key.size() + kept.actor.size() + kept.reason.size() + kept.correlation_id.size() +
                 kept.causation_id.size() + kept.traceparent.size(),
             16'000u);
@@ -229,7 +229,7 @@ TEST_F(EngineTest, AnExpiredValueIsGoneAndItsExpiryIsLoggedInTime) {
   EXPECT_EQ(world.read("k"), nullptr) << "no reader waits for the writer";
   world.advance(limits::kExpiryLatenessMax);
   ASSERT_EQ(world.log().size(), 2u);
-  const LogEntry& expiry = world.log()[1];
+  const LogEntry expiry = world.log()[1];
   EXPECT_EQ(expiry.proposal.op, Op::kExpire);
   EXPECT_EQ(expiry.proposal.actor, "state-engine");
   EXPECT_EQ(expiry.proposal.id, expiry_id("k", 1));

@@ -1,6 +1,7 @@
 // Engine, explanations: the causal chain of a mutation, read from the log and the outbox.
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "engine/engine.h"
 
@@ -67,8 +68,10 @@ Engine::Awaitable<Result<Explanation>> Engine::explain(LogEntry subject) {
 }
 
 Engine::Awaitable<Status> Engine::add_causes(Explanation& explanation) {
+  // causationId is the proposer's word and may lead in a circle.
+  std::unordered_set<std::string> seen{explanation.subject.entry.proposal.id};
   std::string cause = explanation.subject.entry.proposal.causation_id;
-  while (!cause.empty() && explanation.causes.size() < kCausesMax) {
+  while (!cause.empty() && explanation.causes.size() < kCausesMax && seen.insert(cause).second) {
     std::vector<std::string> ids{cause};
     auto found = co_await deps_.store.lookup(std::move(ids));
     if (!found.ok()) co_return found.error();
@@ -84,6 +87,7 @@ Engine::Awaitable<Status> Engine::add_causes(Explanation& explanation) {
 
 Engine::Awaitable<Status> Engine::add_consequences(Explanation& explanation) {
   std::vector<std::string> open{explanation.subject.entry.proposal.id};
+  std::unordered_set<std::string> seen(open.begin(), open.end());
   while (!open.empty() && explanation.consequences.size() < kConsequencesMax) {
     LogQuery query;
     query.causation_id = open.front();
@@ -93,6 +97,7 @@ Engine::Awaitable<Status> Engine::add_consequences(Explanation& explanation) {
     if (!entries.ok()) co_return entries.error();
     for (LogEntry& entry : *entries) {
       if (explanation.consequences.size() == kConsequencesMax) break;
+      if (!seen.insert(entry.proposal.id).second) continue;
       open.push_back(entry.proposal.id);
       auto explained = co_await with_effects(std::move(entry));
       if (!explained.ok()) co_return explained.error();

@@ -12,7 +12,7 @@
 
 namespace state_engine {
 
-// Bounded: buckets that have refilled are forgotten when the table grows past kBucketsMax.
+// Bounded: at kBucketsMax, buckets that have refilled are forgotten; if none has, any one is.
 // Threads: the engine strand.
 class RateLimiter {
  public:
@@ -20,6 +20,9 @@ class RateLimiter {
   std::optional<std::chrono::milliseconds> acquire(const PolicyRule& rule, const std::string& actor,
                                                    std::chrono::nanoseconds monotonic_now,
                                                    bool take);
+
+  // Puts one token back that acquire() took.
+  void give_back(const PolicyRule& rule, const std::string& actor);
 
  private:
   static constexpr std::size_t kBucketsMax = 10'000;
@@ -31,7 +34,8 @@ class RateLimiter {
     std::chrono::nanoseconds filled_at{0};
   };
 
-  void forget_full(std::chrono::nanoseconds monotonic_now);
+  static std::string name_of(const PolicyRule& rule, const std::string& actor);
+  void make_room(std::chrono::nanoseconds monotonic_now);
 
   std::unordered_map<std::string, Bucket> buckets_;
 };

@@ -54,7 +54,11 @@ TransactionResult BatchBuilder::decide_transaction(const TransactionProposal& tr
     records.push_back(record(transaction.members[i].id, known[i]));
     any_record = any_record || records.back() != nullptr;
   }
-  if (any_record) return transaction_again(transaction, records, hashes);
+  if (any_record) {
+    TransactionResult again = transaction_again(transaction, records, hashes);
+    again.dry_run = dry_run;
+    return again;
+  }
   const Mark start = mark();
   TransactionResult result = run_transaction(transaction, hashes, origin, dry_run);
   if (dry_run) {
@@ -104,7 +108,10 @@ TransactionResult BatchBuilder::run_transaction(const TransactionProposal& trans
     MutationResult member = decide_one(decision, 0, pending);
     if (!member.accepted) {
       rollback(start);
-      if (!info(member.code).logged) return undecided(transaction, member);
+      if (!info(member.code).logged) {
+        if (!dry_run) give_back_rates(std::span(transaction.members).first(i));
+        return undecided(transaction, member);
+      }
       return abort_transaction(transaction, hashes, origin, dry_run, i, std::move(member));
     }
     result.members.push_back(std::move(member));
@@ -121,6 +128,14 @@ TransactionResult BatchBuilder::run_transaction(const TransactionProposal& trans
   result.accepted = true;
   result.effects = effects_since(start.effects);
   return result;
+}
+
+// Nothing was decided: the tokens that earlier members took serve the next attempt.
+void BatchBuilder::give_back_rates(std::span<const Proposal> members) {
+  for (const Proposal& member : members) {
+    const PolicyRule* rule = env_.policy->rule_for(member.key);
+    if (rule != nullptr) env_.rates.give_back(*rule, member.actor);
+  }
 }
 
 TransactionResult BatchBuilder::abort_transaction(const TransactionProposal& transaction,

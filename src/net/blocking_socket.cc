@@ -1,20 +1,22 @@
-#include "net/blocking_socket.h"
+// Plain non-blocking sockets with poll(): no event loop, and every wait ends at its deadline.
 
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "net/blocking_socket.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <system_error>
 #include <utility>
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <unistd.h>
 
 namespace state_engine::net {
 namespace {
@@ -31,8 +33,7 @@ Status wait_for(int descriptor, short events, BlockingSocket::Deadline deadline)
     pollfd poll_one{descriptor, events, 0};
     constexpr std::int64_t kPollMax = 60'000;
     const int ready = ::poll(
-        &poll_one, 1,
-        static_cast<int>(std::clamp<std::int64_t>(left.count() + 1, 0, kPollMax)));
+        &poll_one, 1, static_cast<int>(std::clamp<std::int64_t>(left.count() + 1, 0, kPollMax)));
     if (ready > 0) return {};
     if (ready < 0 && errno != EINTR) return unavailable("waiting for a socket failed", errno);
     if (std::chrono::steady_clock::now() >= deadline) {
@@ -67,8 +68,8 @@ BlockingSocket::~BlockingSocket() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<BlockingSocket> BlockingSocket::connect_tcp(const std::string& host,
-                                                   const std::string& port, Deadline deadline) {
+Result<BlockingSocket> BlockingSocket::connect_tcp(const std::string& host, const std::string& port,
+                                                   Deadline deadline) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -80,8 +81,7 @@ Result<BlockingSocket> BlockingSocket::connect_tcp(const std::string& host,
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> list(found, &::freeaddrinfo);
   int last = ECONNREFUSED;
   for (const addrinfo* item = found; item; item = item->ai_next) {
-    BlockingSocket socket(
-        ::socket(item->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    BlockingSocket socket(::socket(item->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (socket.descriptor_ < 0) {
       last = errno;
       continue;
@@ -105,8 +105,8 @@ Result<BlockingSocket> BlockingSocket::connect_unix(const std::string& path) {
   path.copy(address.sun_path, sizeof(address.sun_path) - 1);
   BlockingSocket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (socket.descriptor_ < 0) return unavailable("cannot open a Unix socket", errno);
-  if (::connect(socket.descriptor_, reinterpret_cast<const sockaddr*>(&address),
-                sizeof(address)) != 0) {
+  if (::connect(socket.descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
+      0) {
     return unavailable("cannot connect to " + path, errno);
   }
   const int flags = ::fcntl(socket.descriptor_, F_GETFL);

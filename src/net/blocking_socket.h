@@ -1,4 +1,5 @@
-// BlockingSocket: a stream socket for programs that wait, such as the CLI. Every call has a deadline.
+// BlockingSocket: a stream socket for programs that wait, such as the CLI. Every call has a
+// deadline.
 //
 // Threads: one at a time.
 // Errors:  kUnavailable when the peer cannot be reached or went away, kDeadlineExceeded.

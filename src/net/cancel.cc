@@ -1,3 +1,6 @@
+// Callbacks run without the lock, one after the other; a registration that is destroyed elsewhere
+// meanwhile waits for its own callback to end.
+
 #include "net/cancel.h"
 
 #include <condition_variable>

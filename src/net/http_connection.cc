@@ -6,6 +6,11 @@
 #include "net/http_connection.h"
 
 #include <array>
+#include <charconv>
+#include <ctime>
+#include <exception>
+#include <utility>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/post.hpp>
@@ -13,10 +18,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <charconv>
-#include <ctime>
-#include <exception>
-#include <utility>
 
 namespace state_engine::net {
 namespace {
@@ -202,8 +203,7 @@ asio::awaitable<void> HttpConnection::stop_watch() {
 // ---- Reading ----------------------------------------------------------------------------------
 
 asio::awaitable<bool> HttpConnection::read_more(std::size_t chunk) {
-  const auto [error, count] =
-      co_await stream_.async_read_some(buffer_.prepare(chunk), kAwaitTuple);
+  const auto [error, count] = co_await stream_.async_read_some(buffer_.prepare(chunk), kAwaitTuple);
   buffer_.commit(count);
   co_return !error;
 }
@@ -329,8 +329,9 @@ std::string HttpConnection::response_head(const HttpResponse& response, bool str
     head += field.value;
   }
   if (streaming) {
-    head += "\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform"
-            "\r\nX-Accel-Buffering: no";
+    head +=
+        "\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache, no-transform"
+        "\r\nX-Accel-Buffering: no";
     if (!http_1_0_) head += "\r\nTransfer-Encoding: chunked";
   } else if (may_have_body(response.status)) {
     head += "\r\nContent-Length: ";

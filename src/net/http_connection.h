@@ -10,12 +10,13 @@
 #define STATE_ENGINE_NET_HTTP_CONNECTION_H_
 
 #include <atomic>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
 
 #include "net/http_server.h"
 #include "net/wake_signal.h"
@@ -92,7 +93,7 @@ class HttpConnection final : public HttpExchange,
   bool is_loopback_ = false;
   boost::beast::flat_buffer buffer_;
 
-  std::atomic<std::int64_t> deadline_ns_{0};  // steady clock; 0: none
+  std::atomic<std::int64_t> deadline_ns_{0};     // steady clock; 0: none
   std::atomic<std::int64_t> watch_after_ns_{0};  // handling: when to start the watch; 0: never
   Phase phase_ = Phase::kIdle;
   bool timed_out_ = false;

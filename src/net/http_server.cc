@@ -1,7 +1,16 @@
+// One strand accepts; each connection has its own. One sweeper looks after the deadlines of all
+// connections, which saves a timer per phase of each request.
+
 #include "net/http_server.h"
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -9,11 +18,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <mutex>
-#include <unordered_map>
-#include <unordered_set>
-#include <utility>
-#include <vector>
 
 #include "net/http_connection.h"
 #include "net/task_group.h"
@@ -121,9 +125,8 @@ void HttpServer::State::add_route(std::string path, Route route) {
   if (path.ends_with("/*")) {
     path.pop_back();
     prefix_routes_.emplace_back(std::move(path), std::move(route));
-    std::stable_sort(prefix_routes_.begin(), prefix_routes_.end(), [](const auto& a, const auto& b) {
-      return a.first.size() > b.first.size();
-    });
+    std::stable_sort(prefix_routes_.begin(), prefix_routes_.end(),
+                     [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
   } else {
     exact_routes_[std::move(path)] = std::move(route);
   }
@@ -145,9 +148,8 @@ asio::awaitable<HttpResponse> HttpServer::State::dispatch(HttpRequest request,
   if (!route) co_return HttpResponse::text(404, "there is nothing at " + request.path + "\n");
   if (!route->methods.empty() && !lists_method(route->methods, request.method)) {
     const bool asks = request.method == "OPTIONS";
-    HttpResponse response =
-        asks ? HttpResponse{204, {}, {}, nullptr, false}
-             : HttpResponse::text(405, "use one of: " + route->methods + "\n");
+    HttpResponse response = asks ? HttpResponse{204, {}, {}, nullptr, false}
+                                 : HttpResponse::text(405, "use one of: " + route->methods + "\n");
     response.headers.add("Allow", route->methods);
     co_return response;
   }
@@ -162,8 +164,10 @@ Status HttpServer::State::listen(std::string_view host, std::uint16_t port) {
   const auto results =
       resolver.resolve(name, std::to_string(port), tcp::resolver::numeric_service, error);
   if (error || results.empty()) {
-    return invalid_argument("cannot listen on '" + name + "': it is no address and no name of this "
-                            "machine (" + error.message() + "); use for example 127.0.0.1");
+    return invalid_argument("cannot listen on '" + name +
+                            "': it is no address and no name of this "
+                            "machine (" +
+                            error.message() + "); use for example 127.0.0.1");
   }
   tcp::endpoint chosen = results.begin()->endpoint();
   for (const auto& result : results) {

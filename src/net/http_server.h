@@ -16,8 +16,6 @@
 #ifndef STATE_ENGINE_NET_HTTP_SERVER_H_
 #define STATE_ENGINE_NET_HTTP_SERVER_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -25,6 +23,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/limits.h"
 #include "base/log.h"
@@ -62,17 +63,17 @@ using SseBody = std::function<boost::asio::awaitable<void>(SseWriter& writer)>;
 
 struct HttpResponse {
   int status = 200;
-  Headers headers;         // Content-Length, Date and Connection are added by the server
-  std::string body;        // Content-Type must be among the headers if this is not empty
-  SseBody stream;          // when set, `body` is ignored and the answer is an event stream
-  bool close = false;      // close the connection after this answer
+  Headers headers;     // Content-Length, Date and Connection are added by the server
+  std::string body;    // Content-Type must be among the headers if this is not empty
+  SseBody stream;      // when set, `body` is ignored and the answer is an event stream
+  bool close = false;  // close the connection after this answer
 
   static HttpResponse json(int status, std::string body) {
     return {status, {{"Content-Type", "application/json"}}, std::move(body), nullptr, false};
   }
   static HttpResponse text(int status, std::string body) {
-    return {status, {{"Content-Type", "text/plain; charset=utf-8"}}, std::move(body), nullptr,
-            false};
+    return {
+        status, {{"Content-Type", "text/plain; charset=utf-8"}}, std::move(body), nullptr, false};
   }
 };
 
@@ -85,8 +86,8 @@ class HttpExchange {
   virtual boost::asio::any_io_executor executor() const = 0;
 };
 
-using HttpHandler =
-    std::function<boost::asio::awaitable<HttpResponse>(HttpRequest request, HttpExchange& exchange)>;
+using HttpHandler = std::function<boost::asio::awaitable<HttpResponse>(HttpRequest request,
+                                                                       HttpExchange& exchange)>;
 
 // A handler that answers at once, without awaiting anything.
 HttpHandler sync_handler(std::function<HttpResponse(const HttpRequest&)> function);

@@ -41,10 +41,10 @@ class Headers {
 };
 
 struct HttpRequest {
-  std::string method;          // upper case as sent: "GET"
-  std::string target;          // as sent: "/mcp?x=1"
-  std::string path;            // "/mcp", not decoded
-  std::string query;           // "x=1", not decoded
+  std::string method;  // upper case as sent: "GET"
+  std::string target;  // as sent: "/mcp?x=1"
+  std::string path;    // "/mcp", not decoded
+  std::string query;   // "x=1", not decoded
   Headers headers;
   std::string body;
   std::string remote_address;  // "127.0.0.1"

@@ -1,14 +1,17 @@
+// One io_context and its threads; strands give the order that connections need.
+
 #include "net/io_runtime.h"
 
 #include <algorithm>
+#include <future>
+#include <thread>
+#include <vector>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
-#include <future>
-#include <thread>
-#include <vector>
 
 namespace state_engine::net {
 

@@ -9,9 +9,10 @@
 #ifndef STATE_ENGINE_NET_IO_RUNTIME_H_
 #define STATE_ENGINE_NET_IO_RUNTIME_H_
 
+#include <memory>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <memory>
 
 namespace boost::asio {
 class io_context;

@@ -1,13 +1,16 @@
+// Sockets and descriptors share one reader, which cuts lines and skips those over the limit without
+// keeping them.
+
 #include "net/line_stream.h"
 
-#include <fcntl.h>
-#include <pwd.h>
+#include <array>
+#include <cerrno>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
+#include <system_error>
+#include <utility>
 
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -15,9 +18,9 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <cerrno>
-#include <system_error>
-#include <utility>
+#include <fcntl.h>
+#include <pwd.h>
+#include <unistd.h>
 
 namespace state_engine::net {
 namespace {
@@ -89,8 +92,7 @@ class StreamBase : public LineStream {
   }
 
   asio::awaitable<bool> write(std::string text) override {
-    const auto [error, count] =
-        co_await asio::async_write(out_, asio::buffer(text), kAwaitTuple);
+    const auto [error, count] = co_await asio::async_write(out_, asio::buffer(text), kAwaitTuple);
     co_return !error;
   }
 
@@ -132,7 +134,8 @@ class SocketStream final : private SocketHolder, public StreamBase<local::socket
 // Keeps the blocking mode of a descriptor that other processes may share.
 class SavedFlags {
  public:
-  explicit SavedFlags(int descriptor) : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {}
+  explicit SavedFlags(int descriptor)
+      : descriptor_(descriptor), flags_(fcntl(descriptor, F_GETFL)) {}
   ~SavedFlags() {
     if (flags_ >= 0) fcntl(descriptor_, F_SETFL, flags_);
   }

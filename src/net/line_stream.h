@@ -8,12 +8,13 @@
 #ifndef STATE_ENGINE_NET_LINE_STREAM_H_
 #define STATE_ENGINE_NET_LINE_STREAM_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "net/io_runtime.h"

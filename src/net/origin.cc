@@ -1,3 +1,6 @@
+// A browser can be made to send requests here by a page (Origin) or by a name that it resolves to
+// this machine (Host). Names are compared as text, never resolved: only exact loopback names pass.
+
 #include "net/origin.h"
 
 #include <algorithm>
@@ -22,8 +25,8 @@ std::string_view host_of(std::string_view authority) {
     port = authority.substr(colon + 1);
     if (port.empty()) return {};
   }
-  if (port.size() > 5 || !std::all_of(port.begin(), port.end(),
-                                      [](char c) { return c >= '0' && c <= '9'; })) {
+  if (port.size() > 5 ||
+      !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) {
     return {};
   }
   if (host.find_first_of("@/?#\\ \t%") != std::string_view::npos) return {};
@@ -38,11 +41,10 @@ bool host_fits(const OriginPolicy& policy, std::string_view authority) {
   if (is_loopback_authority(authority)) return true;
   const std::string_view host = host_of(authority);
   if (host.empty()) return false;
-  return std::any_of(policy.allowed_hosts.begin(), policy.allowed_hosts.end(),
-                     [&](const std::string& allowed) {
-                       return equals_ignoring_case(allowed, authority) ||
-                              equals_ignoring_case(allowed, host);
-                     });
+  return std::any_of(
+      policy.allowed_hosts.begin(), policy.allowed_hosts.end(), [&](const std::string& allowed) {
+        return equals_ignoring_case(allowed, authority) || equals_ignoring_case(allowed, host);
+      });
 }
 
 bool origin_fits(const OriginPolicy& policy, std::string_view origin) {

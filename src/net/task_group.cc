@@ -1,10 +1,13 @@
+// A counter under a lock, and the completion handler of each coroutine.
+
 #include "net/task_group.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <exception>
 #include <mutex>
 #include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "net/wake_signal.h"
 
@@ -50,8 +53,9 @@ void TaskGroup::spawn(const boost::asio::any_io_executor& executor,
     const std::lock_guard lock(impl_->mutex);
     ++impl_->running;
   }
-  boost::asio::co_spawn(executor, std::move(task),
-                        [impl = impl_](const std::exception_ptr& failure) { impl->ended(failure); });
+  boost::asio::co_spawn(
+      executor, std::move(task),
+      [impl = impl_](const std::exception_ptr& failure) { impl->ended(failure); });
 }
 
 std::size_t TaskGroup::running() const {

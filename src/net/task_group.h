@@ -5,12 +5,13 @@
 #ifndef STATE_ENGINE_NET_TASK_GROUP_H_
 #define STATE_ENGINE_NET_TASK_GROUP_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/log.h"
 #include "net/cancel.h"

@@ -1,6 +1,7 @@
 #include "net/wake_signal.h"
 
 #include <atomic>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -29,8 +30,7 @@ boost::asio::awaitable<bool> WakeSignal::wait(std::chrono::milliseconds timeout)
   if (impl->notified.exchange(false)) co_return true;
   impl->timer.expires_after(timeout);
   boost::system::error_code ignored;  // The flag tells which of the two it was.
-  co_await impl->timer.async_wait(
-      boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+  co_await impl->timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
   co_return impl->notified.exchange(false);
 }
 

@@ -7,10 +7,11 @@
 #ifndef STATE_ENGINE_NET_WAKE_SIGNAL_H_
 #define STATE_ENGINE_NET_WAKE_SIGNAL_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <memory>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 namespace state_engine::net {
 

@@ -1,12 +1,12 @@
 // mcp_echo_server [--port N] [--socket PATH] [--stdio]: the echo tools on real transports.
 // Prints the URL on stderr and serves until its standard input ends (or, with --stdio, is served).
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <iostream>
 #include <string_view>
 #include <vector>
+
+#include <unistd.h>
 
 #include "mcp/protocol/http_endpoint.h"
 #include "mcp/protocol/stream_endpoint.h"
@@ -65,8 +65,7 @@ int serve(const Options& options) {
   SystemRandom random;
   net::IoRuntime runtime(2);
   mcp::EchoWorld world;
-  mcp::Server server(runtime.executor(), {.version = "1.0.0", .instructions = "Echo things."},
-                     log);
+  mcp::Server server(runtime.executor(), {.version = "1.0.0", .instructions = "Echo things."}, log);
   mcp::register_echo_tools(server, world);
   net::HttpServer http(runtime, {}, log);
   mcp::HttpEndpoint endpoint(server, {}, authenticate, random, log);

@@ -1,8 +1,9 @@
 #include "tests/mcp/echo_tools.h"
 
 #include <algorithm>
-#include <boost/asio/this_coro.hpp>
 #include <stdexcept>
+
+#include <boost/asio/this_coro.hpp>
 
 #include "net/wake_signal.h"
 
@@ -161,8 +162,8 @@ void register_echo_tools(Server& server, EchoWorld& world) {
   ToolDefinition echo_tool = tool(
       "echo", R"({"type":"object","properties":{"text":{"type":"string"}},"required":["text"]})",
       echo);
-  echo_tool.output_schema = schema(
-      R"({"type":"object","properties":{"text":{"type":"string"}},"required":["text"]})");
+  echo_tool.output_schema =
+      schema(R"({"type":"object","properties":{"text":{"type":"string"}},"required":["text"]})");
   server.add_tool(std::move(echo_tool));
   server.add_tool(tool("add",
                        R"({"type":"object","properties":{"a":{"type":"integer"},
@@ -173,11 +174,11 @@ void register_echo_tools(Server& server, EchoWorld& world) {
       big));
   server.add_tool(tool("crash", kNoInput, crash));
   server.add_tool(tool("whoami", kNoInput, whoami));
-  server.add_tool(tool(
-      "sleep", R"({"type":"object","properties":{"ms":{"type":"integer"}},"required":["ms"]})",
-      [&world](json::Object arguments, RequestContext& context) {
-        return run_sleep(world, std::move(arguments), context);
-      }));
+  server.add_tool(
+      tool("sleep", R"({"type":"object","properties":{"ms":{"type":"integer"}},"required":["ms"]})",
+           [&world](json::Object arguments, RequestContext& context) {
+             return run_sleep(world, std::move(arguments), context);
+           }));
   server.add_tool(tool("bump", kNoInput, [&server, &world](json::Object, RequestContext&) {
     return run_bump(server, world);
   }));

@@ -12,13 +12,7 @@ namespace asio = boost::asio;
 
 template <typename T>
 T finish(asio::io_context& context, asio::awaitable<T> task) {
-  std::optional<T> out;
-  asio::co_spawn(context, std::move(task), [&out](std::exception_ptr fault, T value) {
-    if (fault) std::rethrow_exception(fault);
-    out = std::move(value);
-  });
-  context.restart();
-  context.poll();
+  auto out = run_now(context, std::move(task));
   SE_ASSERT(out.has_value());
   return *std::move(out);
 }
@@ -79,7 +73,7 @@ struct EngineWorld::Timers {
 };
 
 EngineWorld::EngineWorld(WorldConfig config, std::uint64_t seed)
-    : random(seed), config_(compile(config)), context_(std::make_unique<asio::io_context>(1)) {}
+    : context_(std::make_unique<asio::io_context>(1)), random(seed), config_(compile(config)) {}
 
 EngineWorld::~EngineWorld() {
   if (engine_ != nullptr) stop();
@@ -142,6 +136,11 @@ void EngineWorld::crash() {
   fatal.clear();
 }
 
+void EngineWorld::poll(int handlers) {
+  context_->restart();
+  for (int i = 0; i < handlers; ++i) context_->poll_one();
+}
+
 void EngineWorld::settle() {
   context_->restart();
   context_->poll();
@@ -178,12 +177,17 @@ TransactionResult EngineWorld::transact(TransactionProposal transaction, Propose
 }
 
 std::shared_ptr<std::optional<MutationResult>> EngineWorld::send(Proposal proposal) {
+  auto out = post(std::move(proposal));
+  settle();
+  return out;
+}
+
+std::shared_ptr<std::optional<MutationResult>> EngineWorld::post(Proposal proposal) {
   auto out = std::make_shared<std::optional<MutationResult>>();
   asio::co_spawn(*context_, engine_->propose(std::move(proposal), {"test", true}),
                  [out](std::exception_ptr fault, MutationResult result) {
                    if (!fault) *out = std::move(result);
                  });
-  settle();
   return out;
 }
 

@@ -40,6 +40,24 @@ class RecordingSink final : public EffectSink {
   bool dead = false;              // nothing arrives any more
 };
 
+template <typename T>
+boost::asio::awaitable<void> store_into(boost::asio::awaitable<T> task, std::optional<T>* out) {
+  out->emplace(co_await std::move(task));
+}
+
+// Runs `task` and everything else that can run now. Nothing if it did not end.
+template <typename T>
+std::optional<T> run_now(boost::asio::io_context& context, boost::asio::awaitable<T> task) {
+  auto out = std::make_shared<std::optional<T>>();
+  boost::asio::co_spawn(context, store_into(std::move(task), out.get()),
+                        [out](std::exception_ptr fault) {
+                          if (fault) std::rethrow_exception(fault);
+                        });
+  context.restart();
+  context.poll();
+  return std::move(*out);
+}
+
 struct WorldConfig {
   PolicyConfig policy{{"*"}, {}};
   std::string rules = "[]";
@@ -49,6 +67,9 @@ struct WorldConfig {
 std::string dump(StateStore& store, boost::asio::io_context& context);
 
 class EngineWorld {
+  // First, so that it outlives the timers of all others.
+  std::unique_ptr<boost::asio::io_context> context_;
+
  public:
   explicit EngineWorld(WorldConfig config = {}, std::uint64_t seed = 1);
   ~EngineWorld();
@@ -67,19 +88,15 @@ class EngineWorld {
 
   // Runs everything that can run at this moment of virtual time.
   void settle();
+  // Runs at most `handlers` pieces of work.
+  void poll(int handlers);
   // Lets time pass, stopping at every timer on the way.
   void advance(std::chrono::milliseconds by);
 
   // Runs `task` to its end. Nothing if it did not end.
   template <typename T>
   std::optional<T> run(boost::asio::awaitable<T> task) {
-    std::optional<T> out;
-    boost::asio::co_spawn(*context_, std::move(task), [&out](std::exception_ptr fault, T value) {
-      if (fault) std::rethrow_exception(fault);
-      out = std::move(value);
-    });
-    settle();
-    return out;
+    return run_now(*context_, std::move(task));
   }
 
   // Proposes and waits for the answer. REQUIRES: it comes without time passing.
@@ -87,6 +104,8 @@ class EngineWorld {
   TransactionResult transact(TransactionProposal transaction, ProposeOptions options = {});
   // Proposes without waiting; the result appears at the pointer when it comes.
   std::shared_ptr<std::optional<MutationResult>> send(Proposal proposal);
+  // The same, but nothing runs yet.
+  std::shared_ptr<std::optional<MutationResult>> post(Proposal proposal);
 
   MutationResult set(std::string key, json::Value value);
 
@@ -117,7 +136,6 @@ class EngineWorld {
   EngineConfig config_;
   NullLog log_;
   EngineObserver observer_;
-  std::unique_ptr<boost::asio::io_context> context_;
   std::unique_ptr<Timers> timers_;
   std::unique_ptr<Engine> engine_;
   int next_id_ = 0;

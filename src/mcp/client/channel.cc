@@ -1,3 +1,6 @@
+// Two channels: lines on the engine's Unix socket, and POST requests of Streamable HTTP. Blocking
+// sockets with deadlines, since the CLI has nothing else to do while it waits.
+
 #include "mcp/client/channel.h"
 
 #include <cstdint>
@@ -14,7 +17,9 @@ constexpr std::string_view kStartHint =
     ". Is the engine running? Start it with 'state-engine serve', or name it with --url or "
     "--data-dir";
 
-Error not_running(const Error& error) { return {error.code, error.message + std::string{kStartHint}}; }
+Error not_running(const Error& error) {
+  return {error.code, error.message + std::string{kStartHint}};
+}
 
 // ---- The engine's Unix socket: one JSON text per line -----------------------------------------
 
@@ -80,7 +85,8 @@ struct Url {
 Result<Url> parse_url(std::string_view text) {
   constexpr std::string_view kScheme = "http://";
   if (!text.starts_with(kScheme)) {
-    return invalid_argument("the URL must begin with http://, for example http://127.0.0.1:4270/mcp");
+    return invalid_argument(
+        "the URL must begin with http://, for example http://127.0.0.1:4270/mcp");
   }
   text.remove_prefix(kScheme.size());
   Url url;
@@ -175,9 +181,9 @@ class HttpChannel final : public Channel {
                        "); give a valid token with --token or STATE_ENGINE_TOKEN"};
     }
     if (body.empty() || body.front() != '{') {
-      return Error{ErrorCode::kUnavailable,
-                   "HTTP " + std::to_string(status) + " from " + url_.authority + url_.path +
-                       ": is this the MCP address of a state-engine?"};
+      return Error{ErrorCode::kUnavailable, "HTTP " + std::to_string(status) + " from " +
+                                                url_.authority + url_.path +
+                                                ": is this the MCP address of a state-engine?"};
     }
     return body;
   }

@@ -1,3 +1,6 @@
+// The client sends one request at a time and drops whatever is not its answer. It needs no
+// handshake: a modern request carries its version and capabilities in _meta.
+
 #include "mcp/client/client.h"
 
 #include <utility>
@@ -149,10 +152,9 @@ Result<std::unique_ptr<Listener>> Client::listen(std::vector<std::string> uris) 
   const json::Value* error = message->if_contains("error");
   if (error && error->is_object()) return rpc_error(error->get_object());
   const json::Value* acknowledged = message->if_contains("params");
-  const json::Value* honoured =
-      acknowledged && acknowledged->is_object()
-          ? acknowledged->get_object().if_contains("notifications")
-          : nullptr;
+  const json::Value* honoured = acknowledged && acknowledged->is_object()
+                                    ? acknowledged->get_object().if_contains("notifications")
+                                    : nullptr;
   const json::Value* list = honoured && honoured->is_object()
                                 ? honoured->get_object().if_contains("resourceSubscriptions")
                                 : nullptr;

@@ -1,3 +1,6 @@
+// An incremental reader of HTTP/1.1 answers (RFC 9112) and event streams. Written by hand, because
+// an event stream has to be read chunk by chunk while it is open.
+
 #include "mcp/client/http_reader.h"
 
 #include <algorithm>
@@ -34,7 +37,8 @@ Status HttpReader::parse_head(std::string_view head) {
     const std::string_view line = head.substr(0, line_end);
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) return malformed("a header line");
-    headers_.add(std::string{line.substr(0, colon)}, std::string{net::trim(line.substr(colon + 1))});
+    headers_.add(std::string{line.substr(0, colon)},
+                 std::string{net::trim(line.substr(colon + 1))});
   }
   if (status_ == 100) {
     headers_ = {};
@@ -61,8 +65,7 @@ Status HttpReader::take_chunk_size(bool& progressed) {
     return pending_.size() > kHeadBytesMax ? Status{malformed("a chunk size")} : Status{};
   }
   const std::string_view line{pending_.data(), end};
-  if (!read_number(net::trim(line.substr(0, line.find(';'))), left_, 16) ||
-      left_ > kBodyBytesMax) {
+  if (!read_number(net::trim(line.substr(0, line.find(';'))), left_, 16) || left_ > kBodyBytesMax) {
     return malformed("a chunk size");
   }
   pending_.erase(0, end + 2);
@@ -97,9 +100,10 @@ Status HttpReader::step(bool& progressed) {
     return {};
   }
   if (pending_.empty() || state_ == State::kDone) return {};
-  const auto count = state_ == State::kUntilClose
-                         ? pending_.size()
-                         : static_cast<std::size_t>(std::min<std::uint64_t>(left_, pending_.size()));
+  const auto count =
+      state_ == State::kUntilClose
+          ? pending_.size()
+          : static_cast<std::size_t>(std::min<std::uint64_t>(left_, pending_.size()));
   body_.append(pending_, 0, count);
   pending_.erase(0, count);
   progressed = true;

@@ -3,15 +3,15 @@
 
 #include "mcp/client/stdio_bridge.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <array>
 #include <cerrno>
 #include <string>
+#include <sys/socket.h>
 #include <system_error>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "net/blocking_socket.h"
@@ -54,9 +54,9 @@ Status read_into(Pump& pump) {
 }
 
 Status write_from(Pump& pump) {
-  const ssize_t count =
-      pump.to_socket ? ::send(pump.to, pump.buffer.data(), pump.buffer.size(), MSG_NOSIGNAL)
-                     : ::write(pump.to, pump.buffer.data(), pump.buffer.size());
+  const ssize_t count = pump.to_socket
+                            ? ::send(pump.to, pump.buffer.data(), pump.buffer.size(), MSG_NOSIGNAL)
+                            : ::write(pump.to, pump.buffer.data(), pump.buffer.size());
   if (count >= 0) {
     pump.buffer.erase(0, static_cast<std::size_t>(count));
   } else if (!would_block()) {
@@ -72,11 +72,11 @@ Status run_pumps(Pump& up, Pump& down) {
       half_closed = true;
       ::shutdown(up.to, SHUT_WR);  // The engine answers what is in flight, then closes.
     }
-    const auto socket_events = static_cast<short>((down.wants_read() ? POLLIN : 0) |
-                                                  (up.buffer.empty() ? 0 : POLLOUT));
+    const auto socket_events =
+        static_cast<short>((down.wants_read() ? POLLIN : 0) | (up.buffer.empty() ? 0 : POLLOUT));
     std::array<pollfd, 3> items{
         pollfd{up.wants_read() ? up.from : -1, POLLIN, 0},
-        pollfd{up.to, socket_events, 0},
+        pollfd{socket_events == 0 ? -1 : up.to, socket_events, 0},
         pollfd{down.buffer.empty() ? -1 : down.to, POLLOUT, 0},
     };
     if (::poll(items.data(), items.size(), -1) < 0 && errno != EINTR) return broken("poll failed");

@@ -1,3 +1,6 @@
+// Hand-typed reading instead of a schema validator: its messages are written for a model, and tell
+// every fault at once.
+
 #include "mcp/protocol/arguments.h"
 
 #include <algorithm>
@@ -55,8 +58,7 @@ const json::Value* ArgumentReader::take_present(std::string_view name) {
   return value && !value->is_null() ? value : nullptr;
 }
 
-const json::Value* ArgumentReader::take_required(std::string_view name,
-                                                 std::string_view expected) {
+const json::Value* ArgumentReader::take_required(std::string_view name, std::string_view expected) {
   const json::Value* value = take(name);
   if (!value) add_fault(name, "is required: " + std::string{expected});
   return value;
@@ -130,10 +132,10 @@ std::optional<std::int64_t> ArgumentReader::optional_int(std::string_view name, 
   }
   if (*number < min || *number > max) {
     const bool open_above = max == std::numeric_limits<std::int64_t>::max();
-    add_fault(name, (open_above ? "must be at least " + std::to_string(min)
-                                : "must be from " + std::to_string(min) + " to " +
-                                      std::to_string(max)) +
-                        ", got " + std::to_string(*number));
+    add_fault(name,
+              (open_above ? "must be at least " + std::to_string(min)
+                          : "must be from " + std::to_string(min) + " to " + std::to_string(max)) +
+                  ", got " + std::to_string(*number));
     return std::nullopt;
   }
   return number;
@@ -223,8 +225,8 @@ std::vector<const json::Object*> ArgumentReader::required_object_list(std::strin
   }
   const json::Array& array = value->get_array();
   if (array.size() < items_min || array.size() > items_max) {
-    add_fault(name, "must have " + std::to_string(items_min) + " to " +
-                        std::to_string(items_max) + " items, got " + std::to_string(array.size()));
+    add_fault(name, "must have " + std::to_string(items_min) + " to " + std::to_string(items_max) +
+                        " items, got " + std::to_string(array.size()));
     return {};
   }
   std::vector<const json::Object*> objects;
@@ -252,8 +254,8 @@ void ArgumentReader::check_unknown() {
     if (allowed.find("'" + std::string{name} + "'") != std::string::npos) continue;
     allowed.append(allowed.empty() ? "'" : ", '").append(name).append("'");
   }
-  faults_.push_back("unknown argument " + unknown + "; allowed: " +
-                    (allowed.empty() ? std::string{"none"} : allowed));
+  faults_.push_back("unknown argument " + unknown +
+                    "; allowed: " + (allowed.empty() ? std::string{"none"} : allowed));
 }
 
 std::optional<std::string> ArgumentReader::finish() {

@@ -5,9 +5,8 @@
 namespace state_engine::mcp {
 
 bool Caller::has_scope(std::string_view scope) const {
-  return std::any_of(scopes.begin(), scopes.end(), [scope](const std::string& held) {
-    return held == "*" || held == scope;
-  });
+  return std::any_of(scopes.begin(), scopes.end(),
+                     [scope](const std::string& held) { return held == "*" || held == scope; });
 }
 
 }  // namespace state_engine::mcp

@@ -43,9 +43,9 @@ struct Credentials {
 
 // Why a peer was turned away.
 struct AuthFailure {
-  int http_status = 401;     // 401: no or bad credentials; 403: known, but not allowed
-  std::string message;       // for people; never holds the token
-  std::string challenge;     // the value of WWW-Authenticate; a plain "Bearer" when empty
+  int http_status = 401;  // 401: no or bad credentials; 403: known, but not allowed
+  std::string message;    // for people; never holds the token
+  std::string challenge;  // the value of WWW-Authenticate; a plain "Bearer" when empty
 };
 
 struct AuthOutcome {

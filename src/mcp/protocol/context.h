@@ -3,11 +3,12 @@
 #ifndef STATE_ENGINE_MCP_PROTOCOL_CONTEXT_H_
 #define STATE_ENGINE_MCP_PROTOCOL_CONTEXT_H_
 
-#include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "base/json.h"
 #include "mcp/protocol/caller.h"
@@ -24,7 +25,7 @@ enum class Era {
 struct RequestContext {
   Era era = Era::kLegacy;
   TransportKind transport = TransportKind::kStreamableHttp;
-  std::string protocol_version;      // "2026-07-28"; empty in a stateless legacy request
+  std::string protocol_version;  // "2026-07-28"; empty in a stateless legacy request
   Caller caller;
   json::Object client_capabilities;  // empty when unknown
   json::Object meta;                 // params._meta, empty when absent

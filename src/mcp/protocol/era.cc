@@ -1,3 +1,6 @@
+// The rules are those of revision 2026-07-28 for _meta, MCP-Protocol-Version, Mcp-Method and
+// Mcp-Name. The body decides the era, since proxies and older clients may drop headers.
+
 #include "mcp/protocol/era.h"
 
 #include <algorithm>
@@ -52,8 +55,8 @@ bool is_known_version(std::string_view version) { return version == kModernVersi
 
 Refusal unsupported_version(std::string_view asked) {
   Refusal refusal = refuse(rpc::kUnsupportedVersion, "Unsupported protocol version");
-  refusal.error.data = json::Object{{"supported", json::Array{kModernVersion}},
-                                    {"requested", asked.substr(0, 64)}};
+  refusal.error.data =
+      json::Object{{"supported", json::Array{kModernVersion}}, {"requested", asked.substr(0, 64)}};
   return refusal;
 }
 
@@ -89,9 +92,8 @@ EraChoice choose_http_era(const Message& message, const net::Headers& headers) {
                                    "initialize does not exist in the revision that the "
                                    "MCP-Protocol-Version header names")};
     }
-    return {Era::kModern,
-            refuse(rpc::kInvalidParams,
-                   "params._meta must hold " + std::string{kMetaProtocolVersion})};
+    return {Era::kModern, refuse(rpc::kInvalidParams,
+                                 "params._meta must hold " + std::string{kMetaProtocolVersion})};
   }
   if (!version.empty() && !is_legacy_version(version)) {
     return {Era::kLegacy,
@@ -107,14 +109,14 @@ std::optional<Refusal> check_modern(const Message& message,
   const json::Object* meta = message.meta();
   const json::Value* version = meta ? meta->if_contains(kMetaProtocolVersion) : nullptr;
   if (!version || !version->is_string()) {
-    return refuse(rpc::kInvalidParams, "params._meta must hold " +
-                                           std::string{kMetaProtocolVersion} + ", a string");
+    return refuse(rpc::kInvalidParams,
+                  "params._meta must hold " + std::string{kMetaProtocolVersion} + ", a string");
   }
   const std::string_view asked{version->get_string()};
   const json::Value* capabilities = meta->if_contains(kMetaClientCapabilities);
   if (!capabilities || !capabilities->is_object()) {
-    return refuse(rpc::kInvalidParams, "params._meta must hold " +
-                                           std::string{kMetaClientCapabilities} + ", an object");
+    return refuse(rpc::kInvalidParams,
+                  "params._meta must hold " + std::string{kMetaClientCapabilities} + ", an object");
   }
   const json::Value* info = meta->if_contains(kMetaClientInfo);
   if (info && !info->is_object()) {

@@ -1,5 +1,6 @@
 // The ladder of checks of Streamable HTTP, in the order that real clients and the conformance suite
-// expect: Host and Origin, method, Content-Type, credentials, JSON, era, version and headers, method.
+// expect: Host and Origin, method, Content-Type, credentials, JSON, era, version and headers,
+// method.
 
 #include "mcp/protocol/http_endpoint.h"
 
@@ -75,15 +76,14 @@ HttpResponse rpc_failure(int http_status, std::string_view id, const RpcError& e
 
 // ---- Steps 1 to 3: transport and credentials --------------------------------------------------
 
-std::optional<HttpResponse> HttpEndpoint::State::check_post(
-    const net::HttpRequest& request) const {
+std::optional<HttpResponse> HttpEndpoint::State::check_post(const net::HttpRequest& request) const {
   if (!is_json(request.headers.get("Content-Type"))) {
     return rpc_failure(415, {}, transport_error("Content-Type must be application/json"));
   }
   if (!accepts(request.headers, "application/json") &&
       !accepts(request.headers, "text/event-stream")) {
-    return rpc_failure(
-        406, {}, transport_error("Accept must hold application/json or text/event-stream"));
+    return rpc_failure(406, {},
+                       transport_error("Accept must hold application/json or text/event-stream"));
   }
   return std::nullopt;
 }
@@ -103,16 +103,16 @@ std::optional<HttpResponse> HttpEndpoint::State::authenticate(const net::HttpReq
   }
   HttpResponse response =
       rpc_failure(outcome.failure->http_status, {}, transport_error(outcome.failure->message));
-  response.headers.add("WWW-Authenticate", outcome.failure->challenge.empty()
-                                               ? "Bearer"
-                                               : outcome.failure->challenge);
+  response.headers.add("WWW-Authenticate",
+                       outcome.failure->challenge.empty() ? "Bearer" : outcome.failure->challenge);
   return response;
 }
 
 HttpEndpoint::State::Response HttpEndpoint::State::serve(net::HttpRequest request,
                                                          net::HttpExchange& exchange) {
   if (!net::origin_allowed(options_.origins, request.headers)) {
-    co_return rpc_failure(403, {}, transport_error("Forbidden: this Host or Origin is not allowed"));
+    co_return rpc_failure(403, {},
+                          transport_error("Forbidden: this Host or Origin is not allowed"));
   }
   if (request.method == "POST") co_return co_await post(std::move(request), exchange);
   if (request.method == "GET") co_return get(request);
@@ -131,8 +131,7 @@ HttpEndpoint::State::Response HttpEndpoint::State::post(net::HttpRequest request
                                                         net::HttpExchange& exchange) {
   if (auto refused = check_post(request)) co_return std::move(*refused);
   auto call = std::make_shared<HttpCall>();
-  if (auto refused =
-          authenticate(request, TransportKind::kStreamableHttp, call->context.caller)) {
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, call->context.caller)) {
     co_return std::move(*refused);
   }
   auto parsed = parse_message(request.body);
@@ -248,8 +247,8 @@ std::optional<Reply> HttpEndpoint::State::session_method(HttpCall& call) {
 HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCall> call,
                                                           const net::HttpRequest& request) {
   const bool takes_json = accepts(request.headers, "application/json");
-  const bool takes_events = request.headers.find("Accept") != nullptr &&
-                            accepts(request.headers, "text/event-stream");
+  const bool takes_events =
+      request.headers.find("Accept") != nullptr && accepts(request.headers, "text/event-stream");
   if (takes_events && call->message.is("tools/call") && !progress_token(call->message).empty()) {
     co_return answer_as_stream(std::move(call));
   }
@@ -260,8 +259,8 @@ HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCa
     co_return HttpResponse::json(reply.http_status, std::move(reply.text));
   }
   HttpResponse response;
-  response.stream = [text = std::move(reply.text)](
-                        net::SseWriter& writer) -> asio::awaitable<void> {
+  response.stream = [text =
+                         std::move(reply.text)](net::SseWriter& writer) -> asio::awaitable<void> {
     co_await writer.send(text, "message");
   };
   co_return response;
@@ -305,8 +304,8 @@ HttpResponse HttpEndpoint::State::remove(const net::HttpRequest& request) {
 
 // ---- The endpoint -----------------------------------------------------------------------------
 
-HttpEndpoint::HttpEndpoint(Server& server, HttpEndpointOptions options,
-                           Authenticator authenticator, Random& random, Log& log)
+HttpEndpoint::HttpEndpoint(Server& server, HttpEndpointOptions options, Authenticator authenticator,
+                           Random& random, Log& log)
     : state_(std::make_shared<State>(server, std::move(options), std::move(authenticator), random,
                                      log)) {}
 

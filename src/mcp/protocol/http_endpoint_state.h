@@ -70,8 +70,7 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   boost::asio::awaitable<void> run_listen(std::string id, ListenFilter filter,
                                           net::SseWriter& writer);
   boost::asio::awaitable<void> run_session_stream(std::shared_ptr<Session> session,
-                                                  std::string first_event,
-                                                  net::SseWriter& writer);
+                                                  std::string first_event, net::SseWriter& writer);
   boost::asio::awaitable<void> run_call_stream(std::shared_ptr<HttpCall> call,
                                                net::SseWriter& writer);
   boost::asio::awaitable<void> run_message(std::shared_ptr<HttpCall> call);

@@ -4,9 +4,10 @@
 // No stream has a queue of updates: each takes what changed since it last wrote, so a slow reader
 // only gets fewer, later updates.
 
+#include <utility>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <utility>
 
 #include "mcp/protocol/http_endpoint_state.h"
 #include "net/wake_signal.h"
@@ -263,9 +264,9 @@ asio::awaitable<void> HttpEndpoint::State::run_message(std::shared_ptr<HttpCall>
   }
   const auto token = progress_token(call->message);
   if (!token.empty()) {
-    call->context.progress_sink = [session = call->session, token](
-                                      double progress, std::optional<double> total,
-                                      std::string_view message) {
+    call->context.progress_sink = [session = call->session, token](double progress,
+                                                                   std::optional<double> total,
+                                                                   std::string_view message) {
       session->outbox.push_progress(progress_text(token, progress, total, message));
     };
   }

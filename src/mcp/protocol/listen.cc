@@ -1,3 +1,6 @@
+// Messages are written as text at once: the tag is the id of the listen request exactly as the
+// client wrote it.
+
 #include "mcp/protocol/listen.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// JSON-RPC 2.0 as MCP narrows it: no batches, ids are strings or integers. An id that cannot be read
+// is left out of the error: null fails the 2026 schema, and a made-up one confuses clients.
+
 #include "mcp/protocol/message.h"
 
 #include <algorithm>
@@ -62,11 +65,10 @@ std::variant<Message, MessageFault> parse_message(std::string_view text) {
   auto value = json::parse(text);
   if (!value.ok()) {
     const bool over_limit = value.error().code == ErrorCode::kResourceExhausted;
-    return MessageFault{{},
-                        {over_limit ? rpc::kInvalidRequest : rpc::kParseError,
-                         (over_limit ? "Invalid Request: " : "Parse error: ") +
-                             value.error().message,
-                         nullptr}};
+    return MessageFault{
+        {},
+        {over_limit ? rpc::kInvalidRequest : rpc::kParseError,
+         (over_limit ? "Invalid Request: " : "Parse error: ") + value.error().message, nullptr}};
   }
   if (value->is_array()) return invalid({}, "batches are not supported; send one message");
   if (!value->is_object()) return invalid({}, "a message is a JSON object");

@@ -50,9 +50,9 @@ struct Message {
   enum class Kind { kRequest, kNotification, kResponse };
 
   Kind kind = Kind::kRequest;
-  std::string id;      // the id as JSON text ("7", "\"a\""); requests and responses only
-  std::string method;  // empty for responses
-  json::Object params; // empty when absent
+  std::string id;       // the id as JSON text ("7", "\"a\""); requests and responses only
+  std::string method;   // empty for responses
+  json::Object params;  // empty when absent
 
   // params._meta, or nullptr when absent or no object.
   const json::Object* meta() const;

@@ -65,11 +65,9 @@ json::Object describe(const PromptDefinition& prompt) {
 }
 
 bool offered_on(const ToolDefinition& tool, TransportKind transport) {
-  return tool.transports.empty() ||
-         std::find(tool.transports.begin(), tool.transports.end(), transport) !=
-             tool.transports.end();
+  return tool.transports.empty() || std::find(tool.transports.begin(), tool.transports.end(),
+                                              transport) != tool.transports.end();
 }
-
 
 RpcError missing_resource(const std::string& uri) {
   return {rpc::kInvalidParams, "Resource not found: " + uri.substr(0, 1024), {{"uri", uri}}};
@@ -329,8 +327,7 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
   co_return Outcome::result(tool_members(*result));
 }
 
-asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message,
-                                                          RequestContext&) {
+asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message, RequestContext&) {
   if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
   json::Array list;
   for (const auto& resource : resources) list.push_back(describe(resource, "uri"));
@@ -338,8 +335,7 @@ asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message
                             options.list_ttl, true);
 }
 
-asio::awaitable<Outcome> Server::Registry::templates_list(const Message& message,
-                                                          RequestContext&) {
+asio::awaitable<Outcome> Server::Registry::templates_list(const Message& message, RequestContext&) {
   if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
   json::Array list;
   for (const auto& item : templates) list.push_back(describe(item, "uriTemplate"));
@@ -401,8 +397,8 @@ asio::awaitable<Outcome> Server::Registry::prompts_get(const Message& message,
   json::Object given = arguments ? arguments->get_object() : json::Object{};
   for (const PromptArgument& argument : prompt->arguments) {
     if (argument.required && !given.contains(argument.name)) {
-      co_return Outcome::failed(invalid_params("prompt " + *name + " needs the argument '" +
-                                               argument.name + "'"));
+      co_return Outcome::failed(
+          invalid_params("prompt " + *name + " needs the argument '" + argument.name + "'"));
     }
   }
   const auto result = co_await prompt->handler(std::move(given), context);
@@ -515,8 +511,8 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
   const auto found = registry_->methods.find(message.method);
   if (found == registry_->methods.end() ||
       !(modern ? found->second.modern : found->second.legacy)) {
-    const RpcError error{rpc::kMethodNotFound,
-                         "Method not found: " + message.method.substr(0, 128), nullptr};
+    const RpcError error{rpc::kMethodNotFound, "Method not found: " + message.method.substr(0, 128),
+                         nullptr};
     co_return Reply{error_text(message.id, error), modern ? 404 : 200};
   }
   Outcome outcome;

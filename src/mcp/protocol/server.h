@@ -20,8 +20,6 @@
 #ifndef STATE_ENGINE_MCP_PROTOCOL_SERVER_H_
 #define STATE_ENGINE_MCP_PROTOCOL_SERVER_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -29,6 +27,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -43,12 +44,12 @@ namespace state_engine::mcp {
 
 // What a call did. Success carries one JSON object, either as a value or as text written already.
 struct ToolResult {
-  json::Object structured;      // used unless structured_text is set
-  std::string structured_text;  // a JSON object as text; spliced into the response as it is
-  std::optional<std::string> text;     // replaces the text block (else: the object, compact)
-  std::vector<json::Value> content;    // replaces all content blocks when not empty
+  json::Object structured;           // used unless structured_text is set
+  std::string structured_text;       // a JSON object as text; spliced into the response as it is
+  std::optional<std::string> text;   // replaces the text block (else: the object, compact)
+  std::vector<json::Value> content;  // replaces all content blocks when not empty
   bool is_error = false;
-  bool has_structured = true;   // false: content only
+  bool has_structured = true;  // false: content only
 
   static ToolResult object(json::Object value);
   static ToolResult object_text(std::string json_text);
@@ -69,14 +70,15 @@ using ToolHandler = std::function<boost::asio::awaitable<Result<ToolResult>>(
     json::Object arguments, RequestContext& context)>;
 
 struct ToolDefinition {
-  std::string name;           // 1-128 of [A-Za-z0-9_.-]
+  std::string name;  // 1-128 of [A-Za-z0-9_.-]
   std::string title;
   std::string description;
-  json::Object input_schema;  // root type "object", no oneOf/anyOf/allOf/not/if at the root
-  json::Object output_schema; // the same; empty: none declared
+  json::Object input_schema;   // root type "object", no oneOf/anyOf/allOf/not/if at the root
+  json::Object output_schema;  // the same; empty: none declared
   ToolAnnotations annotations;
-  std::string required_scope; // empty: any caller; else a caller without it gets a "forbidden" error
-  json::Object extra;         // further members of the tool entry, as they are ("scopes", ...)
+  std::string
+      required_scope;  // empty: any caller; else a caller without it gets a "forbidden" error
+  json::Object extra;  // further members of the tool entry, as they are ("scopes", ...)
   ToolHandler handler;
   // Listed and callable on these transports only; empty: on all.
   std::vector<TransportKind> transports;
@@ -95,7 +97,7 @@ struct ResourceDefinition {
 struct ResourceContents {
   std::string uri;
   std::string mime_type = "application/json";
-  std::string text;          // UTF-8, used unless is_blob
+  std::string text;  // UTF-8, used unless is_blob
   std::string blob_base64;
   bool is_blob = false;
 };
@@ -133,11 +135,11 @@ struct PromptDefinition {
 };
 
 struct CompletionRequest {
-  std::string prompt;        // one of these two is set
+  std::string prompt;  // one of these two is set
   std::string uri_template;
-  std::string argument;      // the name of the argument to complete
-  std::string value;         // what was typed so far
-  json::Object context;      // arguments chosen already
+  std::string argument;  // the name of the argument to complete
+  std::string value;     // what was typed so far
+  json::Object context;  // arguments chosen already
 };
 
 // Returns candidates, best first; the server sends at most 100 of them.
@@ -150,9 +152,9 @@ struct ServerOptions {
   std::string name = "state-engine";
   std::string title = "state-engine";
   std::string version;
-  std::string instructions;                // under about 800 characters
+  std::string instructions;                     // under about 800 characters
   std::chrono::milliseconds list_ttl{300'000};  // ttlMs of discover and the lists
-  std::size_t subscriptions_max = 256;     // URIs in one filter
+  std::size_t subscriptions_max = 256;          // URIs in one filter
 };
 
 class SubscriptionHub;  // subscriptions.h

@@ -1,3 +1,6 @@
+// One lock for the whole table: it is held for a lookup, never across I/O. Expiry rides on lookups,
+// so that idle sessions cost no timers.
+
 #include "mcp/protocol/session.h"
 
 #include <algorithm>
@@ -57,8 +60,7 @@ SessionTable::SessionTable(std::size_t sessions_max, std::chrono::milliseconds i
     : sessions_max_(sessions_max), idle_max_(idle_max), random_(random) {}
 
 std::shared_ptr<Session> SessionTable::create(Caller caller, SubscriptionHub& hub) {
-  auto session =
-      std::make_shared<Session>(random_hex(random_, kIdBytes), std::move(caller), hub);
+  auto session = std::make_shared<Session>(random_hex(random_, kIdBytes), std::move(caller), hub);
   const auto now = std::chrono::steady_clock::now();
   session->last_used = now;
   const std::lock_guard lock(mutex_);

@@ -1,7 +1,11 @@
+// Everything runs on the strand of the stream, so that the order of lines is the order in which
+// requests start. Answers may leave in another order.
+
 #include "mcp/protocol/stream_connection.h"
 
-#include <boost/asio/post.hpp>
 #include <utility>
+
+#include <boost/asio/post.hpp>
 
 namespace state_engine::mcp {
 namespace {
@@ -20,8 +24,8 @@ struct StreamConnection::Call {
 
 StreamConnection::StreamConnection(Server& server, const StreamEndpointOptions& options,
                                    const Authenticator& authenticator, net::TaskGroup& tasks,
-                                   std::unique_ptr<net::LineStream> stream,
-                                   Credentials credentials, bool may_greet)
+                                   std::unique_ptr<net::LineStream> stream, Credentials credentials,
+                                   bool may_greet)
     : server_(server),
       options_(options),
       authenticator_(authenticator),
@@ -58,10 +62,10 @@ asio::awaitable<void> StreamConnection::read_lines() {
     auto line = co_await stream_->read_line();
     if (!line) co_return;
     if (line->too_long) {
-      send_error({}, {rpc::kInvalidRequest,
-                      "a line may have at most " + std::to_string(options_.line_bytes_max) +
-                          " bytes",
-                      nullptr});
+      send_error({},
+                 {rpc::kInvalidRequest,
+                  "a line may have at most " + std::to_string(options_.line_bytes_max) + " bytes",
+                  nullptr});
     } else if (line->text.find_first_not_of(" \t") != std::string::npos) {
       take(line->text);
     }
@@ -217,8 +221,7 @@ bool StreamConnection::take_local_method(const Message& message) {
   }
   if (message.is("initialize")) {
     const auto version = json::find_string(message.params, "protocolVersion").value_or("");
-    protocol_version_ =
-        is_legacy_version(version) ? version : std::string{kLatestLegacyVersion};
+    protocol_version_ = is_legacy_version(version) ? version : std::string{kLatestLegacyVersion};
     const json::Value* capabilities = message.params.if_contains("capabilities");
     if (capabilities && capabilities->is_object()) {
       client_capabilities_ = capabilities->get_object();
@@ -255,8 +258,8 @@ void StreamConnection::start_listen(const Message& message) {
     return;
   }
   if (listens_.size() >= options_.listens_max) {
-    send_error(message.id, {rpc::kInvalidRequest,
-                            "too many listens on this stream; end one first", nullptr});
+    send_error(message.id,
+               {rpc::kInvalidRequest, "too many listens on this stream; end one first", nullptr});
     return;
   }
   const auto& filter = std::get<ListenFilter>(parsed);
@@ -276,8 +279,7 @@ void StreamConnection::end_listens() {
 void StreamConnection::take_request(Message message) {
   if (!settle_era(message)) return;
   if (in_flight_.contains(message.id) || listens_.contains(message.id)) {
-    send_error(message.id,
-               {rpc::kInvalidRequest, "a request with this id is in flight", nullptr});
+    send_error(message.id, {rpc::kInvalidRequest, "a request with this id is in flight", nullptr});
     return;
   }
   if (take_local_method(message)) return;

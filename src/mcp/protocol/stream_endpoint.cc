@@ -1,6 +1,11 @@
+// Accepts local connections and keeps track of them until the last one ended.
+
 #include "mcp/protocol/stream_endpoint.h"
 
-#include <unistd.h>
+#include <mutex>
+#include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -8,10 +13,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <mutex>
-#include <unordered_set>
-#include <utility>
-#include <vector>
+#include <unistd.h>
 
 #include "mcp/protocol/stream_connection.h"
 
@@ -160,10 +162,9 @@ asio::awaitable<void> StreamEndpoint::State::shutdown(std::chrono::milliseconds 
 }
 
 StreamEndpoint::StreamEndpoint(net::IoRuntime& runtime, Server& server,
-                               StreamEndpointOptions options, Authenticator authenticator,
-                               Log& log)
-    : state_(std::make_shared<State>(runtime, server, std::move(options),
-                                     std::move(authenticator), log)) {}
+                               StreamEndpointOptions options, Authenticator authenticator, Log& log)
+    : state_(std::make_shared<State>(runtime, server, std::move(options), std::move(authenticator),
+                                     log)) {}
 
 StreamEndpoint::~StreamEndpoint() = default;
 

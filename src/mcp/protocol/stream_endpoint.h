@@ -11,10 +11,11 @@
 #ifndef STATE_ENGINE_MCP_PROTOCOL_STREAM_ENDPOINT_H_
 #define STATE_ENGINE_MCP_PROTOCOL_STREAM_ENDPOINT_H_
 
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "base/limits.h"
 #include "base/log.h"

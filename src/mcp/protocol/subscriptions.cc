@@ -1,12 +1,16 @@
+// Exact URIs are looked up in a hash table; collections in one table per prefix length, so that an
+// update costs one lookup per length in use, whatever the number of listeners elsewhere.
+
 #include "mcp/protocol/subscriptions.h"
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/post.hpp>
 #include <map>
 #include <mutex>
 #include <unordered_map>
 #include <unordered_set>
+
+#include <boost/asio/post.hpp>
 
 namespace state_engine::mcp {
 namespace {

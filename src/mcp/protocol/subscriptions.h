@@ -9,12 +9,13 @@
 #ifndef STATE_ENGINE_MCP_PROTOCOL_SUBSCRIPTIONS_H_
 #define STATE_ENGINE_MCP_PROTOCOL_SUBSCRIPTIONS_H_
 
-#include <boost/asio/any_io_executor.hpp>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
 
 #include "net/wake_signal.h"
 

@@ -42,7 +42,7 @@ using RowScratch = std::array<std::string, 6>;
 // REQUIRES: `scratch` and the value stay as they are until the statement has run.
 void bind_log_entry(Statement& statement, const LogEntry& entry, RowScratch& scratch);
 void bind_snapshot(Statement& statement, const Snapshot& snapshot, RowScratch& scratch);
-// Binds all of kOutboxColumns from rule_id's neighbours on: id ... created_at as ?1 ... ?8.
+// Binds id to created_at of kOutboxColumns as ?1 to ?8; the store fills in the others.
 void bind_effect(Statement& statement, const Effect& effect, RowScratch& scratch);
 void bind_rule_state(Statement& statement, const RuleState& state, RowScratch& scratch);
 

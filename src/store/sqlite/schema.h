@@ -1,6 +1,6 @@
 // The tables of state.db, and the path from older versions of them to the present one.
 //
-// The tables are a public interface: people query them with plain SQL (docs/sql.md). The version
+// The tables are a public interface: people query them with plain SQL. The version
 // is in `PRAGMA user_version` and, for people, in meta.schema_version.
 
 #ifndef STATE_ENGINE_STORE_SQLITE_SCHEMA_H_

@@ -1,4 +1,4 @@
-// What a failure means (docs/adr, "three outcomes of a commit"):
+// What a failure means:
 //   disk full, busy, no memory, a constraint: SQLite rolls back, the batch is surely not there;
 //   an I/O error or damage, also while rolling back: the last frame may have reached the disk and
 //   come back after a restart, so the outcome is unknown and this process must stop writing. A

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""The README's tour, word for word: each command is run and its output compared.
+
+The blocks are fenced as ```sh tour. A line that begins with "$ " is a command, the lines after it
+its output; "..." in a line stands for any text, a line that is only "..." for any lines, and a
+command whose output is not shown may print anything. A command that ends in "&" keeps running, its
+output is what it prints in the end. The commands share one shell, so that variables live on.
+"""
+
+import os
+import re
+import subprocess
+import textwrap
+import unittest
+
+import harness
+
+README = harness.ROOT / "README.md"
+# The default port, for the tour runs on a free one.
+DEFAULT_PORT = re.compile(r"\b4270\b")
+# What the first terminal runs; met again in the tour it means: stop it and start it again.
+SERVE = ("./dev run", "state-engine serve")
+
+
+def read_tour(text):
+    """[(command, [expected lines])] of the fenced tour blocks."""
+    steps = []
+    for block in re.findall(r"^```sh tour\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                steps.append((line[2:], []))
+            elif steps and steps[-1][0].endswith("\\") and not steps[-1][1]:
+                steps[-1] = (steps[-1][0] + "\n" + line.removeprefix("> "), [])
+            elif steps:
+                steps[-1][1].append(line.rstrip())
+    return steps
+
+
+def pattern_of(lines):
+    """A pattern for whole output: "..." is any text, alone on a line any lines."""
+    parts = []
+    for line in lines:
+        if line.strip() == "...":
+            parts.append(r"(?:[^\n]*\n)*?")
+            continue
+        pieces = (re.escape(re.sub(r"[ \t]+", " ", piece)) for piece in line.split("..."))
+        parts.append(r"[^\n]*".join(pieces).replace(r"\ ", r"[ \t]+") + r"[ \t]*\n")
+    return re.compile("".join(parts))
+
+
+def matches(expected, output):
+    while expected and not expected[-1]:
+        expected = expected[:-1]
+    return pattern_of(expected).fullmatch(output.rstrip("\n") + "\n") is not None
+
+
+class Parser(unittest.TestCase):
+    def test_commands_and_their_output_are_told_apart(self):
+        text = "x\n```sh tour\n$ one \\\n> more\nout ...\n\n$ two\n```\n```sh\n$ not this\n```\n"
+        self.assertEqual(read_tour(text), [("one \\\nmore", ["out ...", ""]), ("two", [])])
+
+    def test_wildcards(self):
+        self.assertTrue(matches(["a ... c", "..."], "a b c\nd\ne"))
+        self.assertTrue(matches(["KEY  VALUE"], "KEY    VALUE"))
+        self.assertFalse(matches(["a"], "a\nb"))
+        self.assertFalse(matches(["a ... c"], "a b\nc"))
+
+
+class Shell:
+    """One bash that runs commands one after another and tells their output and exit code."""
+
+    END = "tour-step-ended"
+
+    def __init__(self, directory, environment):
+        self.process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"], cwd=directory, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=1,
+            start_new_session=True)
+
+    def run(self, command):
+        self.process.stdin.write(f"{command}\necho \"\n{self.END} $?\"\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            if line.startswith(self.END):
+                return "".join(lines).removesuffix("\n"), int(line.split()[1])
+            lines.append(line)
+        raise AssertionError("the shell ended: " + "".join(lines))
+
+    def close(self):
+        self.run("kill $(jobs -p) 2>/dev/null; wait 2>/dev/null")
+        self.process.stdin.close()
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+class Tour(harness.ProcessTest):
+    def test_the_tour_works_word_for_word(self):
+        if not README.exists():
+            self.skipTest("SKIP: no README.md yet")
+        steps = read_tour(README.read_text())
+        self.assertTrue(steps, "README.md has no ```sh tour block")
+        place = self.home / "checkout"
+        place.mkdir()
+        (place / "examples").symlink_to(harness.EXAMPLES)
+        (place / "build").symlink_to(harness.ROOT / "build")
+        tools = self.home / "bin"
+        tools.mkdir()
+        (tools / "state-engine").symlink_to(harness.engine_binary())
+        config = harness.EXAMPLES / "stream.yaml"
+        server = self.new_engine("state", config=config)
+        if not steps[0][0].startswith(SERVE):
+            server.start()  # The reader did so in the first terminal.
+        environment = harness.clean_environment({
+            "STATE_ENGINE_DATA_DIR": str(server.data_dir), "HOME": str(self.home),
+            "PATH": f"{tools}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8", "USER": "you"})
+        shell = Shell(place, environment)
+        self.addCleanup(shell.close)
+        port = server.url.rsplit(":", 1)[1] if server.url else ""
+        for number, (command, expected) in enumerate(steps, 1):
+            with self.subTest(f"step {number}: {command}"):
+                if command.startswith(SERVE):
+                    if server.running():
+                        self.assertEqual(server.stop(), 0)
+                    server.start()
+                    port = server.url.rsplit(":", 1)[1]
+                    continue
+                output, code = shell.run(DEFAULT_PORT.sub(port, command))
+                self.assertNotEqual(code, 127, output)
+                wanted = [DEFAULT_PORT.sub(port, line) for line in expected]
+                if wanted:
+                    self.assertTrue(matches(wanted, output), textwrap.dedent(f"""\
+                        expected
+                        {chr(10).join(wanted)}
+                        found (exit code {code})
+                        """) + output)
+                else:
+                    self.assertEqual(code, 0, output)
+
+
+if __name__ == "__main__":
+    harness.main()
