@@ -65,7 +65,7 @@ std::string socket_path(const ConnectionOptions& resolved);
 using Connector = std::function<Result<std::unique_ptr<EngineLink>>(const ConnectionOptions&)>;
 
 // Connects through mcp::Client. REQUIRES: `resolved` comes from resolve().
-// Errors: kUnavailable says how to start an engine.
+// Errors: as mcp::Client::connect; kUnavailable says how to start an engine.
 Result<std::unique_ptr<EngineLink>> connect_over_mcp(const ConnectionOptions& resolved);
 
 }  // namespace state_engine::cli

@@ -49,19 +49,6 @@ class McpLink final : public EngineLink {
   std::unique_ptr<mcp::Client> client_;
 };
 
-std::string unreachable_text(const ConnectionOptions& resolved, const std::string& cause) {
-  if (!resolved.url.empty()) {
-    return fmt::format(
-        "no engine answers at {}: {}. Is it running, and is the URL right "
-        "(--url, STATE_ENGINE_URL)?",
-        resolved.url, cause);
-  }
-  return fmt::format(
-      "no engine answers at {}: {}.\nStart one with `state-engine serve` (or ./dev run), or say "
-      "where it is: --data-dir DIR or --url URL.",
-      socket_path(resolved), cause);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<EngineLink>> connect_over_mcp(const ConnectionOptions& resolved) {
@@ -70,12 +57,8 @@ Result<std::unique_ptr<EngineLink>> connect_over_mcp(const ConnectionOptions& re
   options.token = resolved.token;
   if (resolved.url.empty()) options.socket_path = socket_path(resolved);
   auto client = mcp::Client::connect(std::move(options));
-  if (client.ok()) return std::unique_ptr<EngineLink>(new McpLink(std::move(client).value()));
-  Error error = std::move(client).error();
-  if (error.code == ErrorCode::kUnavailable) {
-    error.message = unreachable_text(resolved, error.message);
-  }
-  return error;
+  if (!client.ok()) return std::move(client).error();
+  return std::unique_ptr<EngineLink>(new McpLink(std::move(client).value()));
 }
 
 }  // namespace state_engine::cli

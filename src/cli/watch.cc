@@ -37,7 +37,9 @@ class Watch {
       const bool transient =
           error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kDeadlineExceeded;
       if (!transient || !connected_before) return context_.fail(error);
-      context_.err << fmt::format("connection lost ({}); trying again in {:.2g} s\n", error.message,
+      // The first sentence: what follows it is advice for a first attempt.
+      context_.err << fmt::format("connection lost ({}); trying again in {:.2g} s\n",
+                                  error.message.substr(0, error.message.find(". ")),
                                   static_cast<double>(backoff.count()) / 1000.0);
       context_.sleep(backoff);
       backoff = std::min(backoff * 2, kBackoffMax);
@@ -77,9 +79,9 @@ class Watch {
       auto page = ask(link, "get_state_prefix", std::move(arguments));
       if (!page.ok()) return std::move(page).error();
       as_of = json::find_int(*page, "asOfSeq").value_or(0);
-      if (!options_.after) remember(*page);
+      remember(*page);
       cursor = json::find_string(*page, "nextCursor").value_or("");
-      if (cursor.empty() || options_.after) break;
+      if (cursor.empty()) break;
     }
     all_values_known_ = cursor.empty() && !options_.after;
     if (!options_.after) last_seq_ = as_of;
@@ -92,6 +94,9 @@ class Watch {
     if (snapshots == nullptr || !snapshots->is_object()) return;
     for (const auto& member : snapshots->get_object()) {
       if (!member.value().is_object()) continue;
+      // With --after: a value newer than that is not the one before the first change to show.
+      const auto seq = json::find_int(member.value().get_object(), "seq");
+      if (options_.after && seq.value_or(0) > *options_.after) continue;
       if (const json::Value* value = json::find(member.value().get_object(), "value")) {
         values_[std::string(member.key())] = json::write(*value);
       }

@@ -1,9 +1,9 @@
 #include "core/apply.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "base/limits.h"
 #include "tests/support/json_literal.h"
@@ -128,8 +128,7 @@ TEST(ApplyTest, AGrowingValueStaysWithinTheByteLimit) {
   EXPECT_EQ(outcome_of(Op::kPush, json::Array{half}, half), "too_large");
   EXPECT_EQ(outcome_of(Op::kMerge, json::Object{{"a", half}}, json::Object{{"b", half}}),
             "too_large");
-  EXPECT_NE(outcome_of(Op::kMerge, json::Object{{"a", half}}, json::Object{{"a", 1}}),
-            "too_large");
+  EXPECT_NE(outcome_of(Op::kMerge, json::Object{{"a", half}}, json::Object{{"a", 1}}), "too_large");
 }
 
 TEST(ApplyTest, AGrowingValueStaysWithinTheDepthLimit) {

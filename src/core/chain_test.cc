@@ -1,9 +1,9 @@
 #include "core/chain.h"
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "tests/support/json_literal.h"
 
@@ -135,7 +135,8 @@ TEST(ChainTest, AnErasedValueLeavesTheHashAsItWas) {
 
 TEST(ChainTest, TheSaltHidesEqualValues) {
   EXPECT_NE(value_digest("00", 1), value_digest("01", 1));
-  EXPECT_EQ(value_digest("00", R"({"b":1,"a":2})"_json), value_digest("00", R"({"a":2,"b":1})"_json));
+  EXPECT_EQ(value_digest("00", R"({"b":1,"a":2})"_json),
+            value_digest("00", R"({"a":2,"b":1})"_json));
 }
 
 Proposal proposal(const std::function<void(Proposal&)>& change = [](Proposal&) {}) {

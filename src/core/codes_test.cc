@@ -1,9 +1,9 @@
 #include "core/codes.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "core/types.h"
 
@@ -32,8 +32,8 @@ TEST(CodesTest, OnlyAnswersThatAreNoDecisionsStayOutOfTheLog) {
                              row.code == RejectionCode::kUnavailable ||
                              row.code == RejectionCode::kIdReused;
     EXPECT_EQ(row.logged, !answer_only) << row.name;
-    const bool retry = row.code == RejectionCode::kRateLimited ||
-                       row.code == RejectionCode::kUnavailable;
+    const bool retry =
+        row.code == RejectionCode::kRateLimited || row.code == RejectionCode::kUnavailable;
     EXPECT_EQ(row.retry_same_id, retry) << row.name;
   }
 }

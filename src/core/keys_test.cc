@@ -19,9 +19,9 @@ TEST(KeysTest, RefusesEmptyTooLongAndForeignBytes) {
   EXPECT_TRUE(key_fault(std::string(limits::kKeyBytesMax + 1, 'k')));
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
-    const bool allowed = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                         (c >= '0' && c <= '9') || (c != '\0' && std::string_view("._:/@-").find(c) !=
-                                                        std::string_view::npos);
+    const bool allowed =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+        (c != '\0' && std::string_view("._:/@-").find(c) != std::string_view::npos);
     EXPECT_EQ(key_fault(std::string("k") + c).has_value(), !allowed) << byte;
   }
 }

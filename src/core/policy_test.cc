@@ -1,19 +1,19 @@
 #include "core/policy.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "tests/support/json_literal.h"
 
 namespace state_engine {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using std::chrono::milliseconds;
 using testing::operator""_json;
 
 std::shared_ptr<const Policy> compiled(const PolicyConfig& config) {
@@ -165,11 +165,11 @@ TEST(PolicyTest, ReportsAllFaultsAtOnceWithTheirPaths) {
   PolicyRuleConfig third = rule({"k", "k"});
   third.ttl_max = milliseconds{0};
   config.rules = {first, second, third};
-  EXPECT_THAT(fault_paths(config),
-              ElementsAre("allowedKeys[1]", "policy[0].keys[0]", "policy[0].writers[0]",
-                          "policy[0].rate.perSecond", "policy[0].rate.burst", "policy[0].schema",
-                          "policy[1].keys", "policy[1].ttlDefault", "policy[2].ttlMax",
-                          "policy[2].keys"));
+  EXPECT_THAT(
+      fault_paths(config),
+      ElementsAre("allowedKeys[1]", "policy[0].keys[0]", "policy[0].writers[0]",
+                  "policy[0].rate.perSecond", "policy[0].rate.burst", "policy[0].schema",
+                  "policy[1].keys", "policy[1].ttlDefault", "policy[2].ttlMax", "policy[2].keys"));
 }
 
 TEST(PolicyTest, APatternStandsInOneEntryOnly) {
@@ -193,8 +193,12 @@ TEST(PolicyTest, RevisionChangesWithEachPartOfTheSource) {
       [](PolicyConfig& c) { c.rules[0].writers = {{"w"}}; },
       [](PolicyConfig& c) { c.rules[0].ops = {{Op::kSet}}; },
       [](PolicyConfig& c) { c.rules[0].schema = "true"_json; },
-      [](PolicyConfig& c) { c.rules[0].rate = RateLimit{1, 2}; },
-      [](PolicyConfig& c) { c.rules[0].rate = RateLimit{2, 2}; },
+      [](PolicyConfig& c) {
+        c.rules[0].rate = RateLimit{1, 2};
+      },
+      [](PolicyConfig& c) {
+        c.rules[0].rate = RateLimit{2, 2};
+      },
       [](PolicyConfig& c) { c.rules[0].ttl_default = milliseconds{1}; },
       [](PolicyConfig& c) { c.rules[0].ttl_max = milliseconds{1}; },
   };

@@ -67,6 +67,8 @@ bool contains(const std::array<std::string_view, kSize>& names, std::string_view
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+constexpr std::size_t kSchemaShown = 300;
+
 // Walks a schema and reports its first fault.
 class SchemaCheck {
  public:
@@ -220,7 +222,8 @@ bool has_long_string(const json::Value& value) {
   return false;
 }
 
-std::string describe(valijson::ValidationResults& results) {
+// `schema` is shown whole if it is short: whoever proposed can then repair the value at once.
+std::string describe(valijson::ValidationResults& results, const json::Value& schema) {
   valijson::ValidationResults::Error error;
   std::string text;
   // valijson reports the innermost fault first and its parents after it.
@@ -232,7 +235,11 @@ std::string describe(valijson::ValidationResults& results) {
     if (!text.empty()) text += "; ";
     text += where.empty() ? error.description : where + ": " + error.description;
   }
-  return text.empty() ? "the value does not match its schema" : text;
+  if (text.empty()) text = "the value does not match";
+  if (const std::string shown = json::write(schema); shown.size() <= kSchemaShown) {
+    text += "; the schema is " + shown;
+  }
+  return text;
 }
 
 }  // namespace
@@ -273,7 +280,7 @@ std::optional<std::string> ValueSchema::check(const json::Value& value) const {
     if (validator.validate(compiled_->schema, BoostJsonAdapter(value), &results)) {
       return std::nullopt;
     }
-    return describe(results);
+    return describe(results, compiled_->source);
   } catch (const std::exception& fault) {
     return fmt::format("the schema could not be applied: {}", fault.what());
   }

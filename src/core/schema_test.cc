@@ -1,9 +1,9 @@
 #include "core/schema.h"
 
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <string>
 
 #include "base/limits.h"
 #include "tests/support/json_literal.h"
@@ -69,7 +69,8 @@ TEST(SchemaTest, ChecksEveryKeywordOfDraft7) {
       {R"({"oneOf":[{"minimum":1},{"minimum":5}]})", "2", "6"},
       {R"({"not":{"type":"string"}})", "1", R"("x")"},
       {R"({"if":{"type":"string"},"then":{"maxLength":1},"else":{"minimum":5}})", "5", "4"},
-      {R"({"if":{"type":"string"},"then":{"maxLength":1},"else":{"minimum":5}})", R"("x")", R"("xx")"},
+      {R"({"if":{"type":"string"},"then":{"maxLength":1},"else":{"minimum":5}})", R"("x")",
+       R"("xx")"},
   };
   for (const auto& row : rows) {
     EXPECT_TRUE(accepts(row.schema, row.good)) << row.schema << " refuses " << row.good;
@@ -132,8 +133,8 @@ TEST(SchemaTest, RefusesAPatternThatIsNoRegularExpressionAtLoad) {
 
 TEST(SchemaTest, LongStringsNeverReachTheRegularExpression) {
   // Quadratic at best and recursive in std::regex: 200 KiB would overflow the stack.
-  const auto schema = ValueSchema::compile(
-      json_of(R"({"items":{"pattern":"^(a|b)*$","maxLength":1024}})"));
+  const auto schema =
+      ValueSchema::compile(json_of(R"({"items":{"pattern":"^(a|b)*$","maxLength":1024}})"));
   ASSERT_TRUE(schema.ok());
   const json::Value value = json::Array{std::string(200'000, 'a')};
   const auto fault = (*schema)->check(value);
@@ -146,7 +147,8 @@ TEST(SchemaTest, LongStringsNeverReachTheRegularExpression) {
 }
 
 TEST(SchemaTest, FollowsReferencesInsideTheSchemaOnly) {
-  const char* schema = R"({"definitions":{"n":{"type":"number"}},"items":{"$ref":"#/definitions/n"}})";
+  const char* schema =
+      R"({"definitions":{"n":{"type":"number"}},"items":{"$ref":"#/definitions/n"}})";
   EXPECT_TRUE(accepts(schema, "[1]"));
   EXPECT_FALSE(accepts(schema, R"(["1"])"));
   EXPECT_THAT(refusal(R"({"$ref":"other.json"})"), HasSubstr("$ref"));
@@ -164,9 +166,10 @@ TEST(SchemaTest, FollowsRecursiveReferences) {
 
 TEST(SchemaTest, RefusesAReferenceThatLeadsOnlyToItself) {
   EXPECT_NE(refusal(R"({"$ref":"#"})"), "");
-  EXPECT_NE(refusal(R"({"definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}},
+  EXPECT_NE(
+      refusal(R"({"definitions":{"a":{"$ref":"#/definitions/b"},"b":{"$ref":"#/definitions/a"}},
                         "$ref":"#/definitions/a"})"),
-            "");
+      "");
   EXPECT_NE(refusal(R"({"allOf":[{"$ref":"#"}]})"), "");
 }
 

@@ -1,8 +1,8 @@
 #include "core/validate.h"
 
-#include <gtest/gtest.h>
-
 #include <functional>
+
+#include <gtest/gtest.h>
 
 #include "base/limits.h"
 
@@ -48,7 +48,7 @@ TEST(ValidateTest, DeleteNeedsNoValueAndNullIsAValue) {
 
 TEST(ValidateTest, AcceptsEachFieldAtItsLimitAndRefusesOneMore) {
   using limits::kActorBytesMax, limits::kReasonBytesMax, limits::kTraceBytesMax;
-  const auto row = [](std::string Proposal::* field, std::size_t most) {
+  const auto row = [](std::string Proposal::*field, std::size_t most) {
     EXPECT_EQ(code_of([&](Proposal& p) { p.*field = std::string(most, 'x'); }), "");
     EXPECT_EQ(code_of([&](Proposal& p) { p.*field = std::string(most + 1, 'x'); }), "too_large");
   };

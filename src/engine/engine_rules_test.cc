@@ -1,10 +1,10 @@
 // Rules, effects and the outbox as part of the engine; transactions; faults of the store.
 
+#include <set>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <set>
 
 #include "base/limits.h"
 #include "core/chain.h"
@@ -14,11 +14,11 @@
 namespace state_engine {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
 using testing::CommitFault;
+using ::testing::ElementsAre;
 using testing::EngineWorld;
+using ::testing::HasSubstr;
 using testing::proposal_of;
 using testing::WorldConfig;
 
@@ -242,7 +242,9 @@ TEST(EngineOutboxTest, MoreThanMemoryHoldsWaitsInTheStoreInOrder) {
   EngineWorld world(with_rules(kPublishAndCount));
   world.start();
   bool down = true;
-  world.sink.answers = [&](const Effect&) { return down ? Delivery::kRetry : Delivery::kDelivered; };
+  world.sink.answers = [&](const Effect&) {
+    return down ? Delivery::kRetry : Delivery::kDelivered;
+  };
   const int count = static_cast<int>(limits::kOutboxRowsInMemoryMax) + 300;
   for (int i = 0; i < count; ++i) world.set("k", i);
   down = false;

@@ -13,9 +13,9 @@
 namespace state_engine {
 namespace {
 
-using ::testing::HasSubstr;
 using std::chrono::milliseconds;
 using testing::EngineWorld;
+using ::testing::HasSubstr;
 using testing::proposal_of;
 using testing::WorldConfig;
 using testing::operator""_json;
@@ -316,7 +316,8 @@ TEST_F(EngineTest, AClockSetForwardExpiresWithinASecond) {
 
 TEST_F(EngineTest, ManyKeysExpireTogetherAndEachOnce) {
   for (int i = 0; i < 300; ++i) {
-    world.propose(living(milliseconds{1000}, proposal_of(fmt::format("m{}", i), fmt::format("k{}", i))));
+    world.propose(
+        living(milliseconds{1000}, proposal_of(fmt::format("m{}", i), fmt::format("k{}", i))));
   }
   world.advance(milliseconds{1000} + limits::kExpiryLatenessMax);
   EXPECT_EQ(world.log().size(), 600u);

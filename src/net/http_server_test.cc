@@ -91,9 +91,9 @@ class HttpServerTest : public testing::Test {
 
   template <typename Condition>
   static bool eventually(Condition condition) {
-    for (int i = 0; i < 2000; ++i) {
+    for (const auto end = soon(); std::chrono::steady_clock::now() < end;) {
       if (condition()) return true;
-      std::this_thread::sleep_for(5ms);
+      std::this_thread::yield();
     }
     return false;
   }

@@ -1,3 +1,5 @@
+// A steady timer that never has to fire: notify() cancels it from its own strand.
+
 #include "net/wake_signal.h"
 
 #include <atomic>

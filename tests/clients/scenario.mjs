@@ -40,7 +40,7 @@ async function checkTools(client) {
 
 // Read, write, lose a race, recover with what the refusal says.
 async function checkConflict(client, tag) {
-  const key = `stream.title`;
+  const key = 'stream.title';
   const before = await ok(client, 'get_state', { keys: [key, 'stream.nothing'] });
   assert.equal(before.snapshots['stream.nothing'], null);
   const version = before.snapshots[key]?.version ?? 0;
@@ -142,7 +142,7 @@ async function checkUpdates(client, subscribe) {
     return seen.length > 0;
   });
   assert.equal(seen[0], uri);
-  await ok(client, 'propose_mutation', { key: 'page.other', value: count, reason: 'unwatched' });
+  await ok(client, 'propose_mutation', { key: 'obs.other', value: count, reason: 'unwatched' });
   assert.ok(seen.every((updated) => updated === uri), seen.join());
   await end();
 }

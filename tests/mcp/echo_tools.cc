@@ -1,3 +1,5 @@
+// Each tool shows one thing that clients meet: structured text, progress, cancellation, a throw.
+
 #include "tests/mcp/echo_tools.h"
 
 #include <algorithm>
@@ -77,6 +79,7 @@ ToolAnswer run_sleep(EchoWorld& world, json::Object arguments, RequestContext& c
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
   const net::WakeSignal wake(co_await asio::this_coro::executor);
   const auto watch = context.cancel.on_cancel([wake] { wake.notify(); });
+  ++world.started_sleeps;
   constexpr int kSteps = 10;
   for (int step = 1; step <= kSteps; ++step) {
     if (context.cancel.cancelled() ||

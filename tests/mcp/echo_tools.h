@@ -12,6 +12,7 @@ namespace state_engine::mcp {
 // What the tools act on; outlives the server.
 struct EchoWorld {
   std::atomic<int> counter{0};
+  std::atomic<int> started_sleeps{0};
   std::atomic<int> cancelled_calls{0};
   std::atomic<int> finished_sleeps{0};
 };

@@ -96,7 +96,8 @@ TEST_F(HttpLadderTest, LegacyRequestsWithoutASessionAreServedStatelessly) {
       {"unknown session", std::string{kPing}, {{"Mcp-Session-Id", "none"}}, 404, -32001},
       {"discover", R"({"jsonrpc":"2.0","id":7,"method":"server/discover"})", {}, 200, -32601},
       {"subscribe needs a session",
-       R"({"jsonrpc":"2.0","id":7,"method":"resources/subscribe","params":{"uri":"test://counter"}})",
+       R"({"jsonrpc":"2.0","id":7,"method":"resources/subscribe",)"
+       R"("params":{"uri":"test://counter"}})",
        {},
        200,
        -32601},

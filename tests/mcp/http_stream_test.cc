@@ -91,7 +91,7 @@ TEST_F(HttpStreamTest, DepartureCancelsAModernCallButNotALegacyOne) {
         socket
             .write_all(http_text("POST", "/mcp", headers, modern("tools/call", kArguments)), soon())
             .ok());
-    std::this_thread::sleep_for(50ms);
+    ASSERT_TRUE(eventually([&] { return world_.started_sleeps == 1; }));
   }
   EXPECT_TRUE(eventually([&] { return world_.cancelled_calls == 1; }));
   {
@@ -104,7 +104,7 @@ TEST_F(HttpStreamTest, DepartureCancelsAModernCallButNotALegacyOne) {
                                  R"({"name":"sleep","arguments":{"ms":200}}})"),
                        soon())
             .ok());
-    std::this_thread::sleep_for(50ms);
+    ASSERT_TRUE(eventually([&] { return world_.started_sleeps == 2; }));
   }
   EXPECT_TRUE(eventually([&] { return world_.finished_sleeps == 1; }));
   EXPECT_EQ(world_.cancelled_calls, 1);
@@ -144,8 +144,8 @@ TEST_F(HttpStreamTest, SubscriptionsOfASessionArriveOnItsOneGetStream) {
   ASSERT_TRUE(stream.write_all(http_text("GET", "/mcp", closing, {}), soon()).ok());
   EXPECT_NE(read_until(stream, ": open").find("200 OK"), std::string::npos);
   EXPECT_EQ(exchange("GET", "/mcp", session).status, 409);
-  const std::string subscribe =
-      R"({"jsonrpc":"2.0","id":3,"method":"resources/subscribe","params":{"uri":"test://counter"}})";
+  const std::string subscribe = R"({"jsonrpc":"2.0","id":3,"method":"resources/subscribe",)"
+                                R"("params":{"uri":"test://counter"}})";
   EXPECT_EQ(post(subscribe, {{"Mcp-Session-Id", id}}).body,
             R"({"jsonrpc":"2.0","id":3,"result":{}})");
   call_bump();

@@ -138,7 +138,7 @@ class Verbs(harness.ProcessTest):
         self.propose("a.x", "2", "--expect", "7", code=4)
         self.assertEqual(server.cli("get", "a.nothing").code, 5)
         self.assertEqual(server.cli("delete", "a.nothing", "--reason", "r").code, 5)
-        self.assertEqual(server.cli("explain", "a.nothing").code, 5)
+        self.assertEqual(server.cli("explain", "a.never").code, 5)
         self.propose("slow.x", "1", code=0)
         throttled = self.propose("slow.x", "2", "--json", code=6)
         self.assertGreater(throttled.json()["retryAfterMs"], 0)
@@ -179,7 +179,7 @@ class Verbs(harness.ProcessTest):
         self.assertEqual(outcome.code, 0, outcome.err)
         story = server.cli("explain", "stream.state").out
         for part in ("by cli:", "why: the show begins", "policy ", "'stream.state'",
-                     "rule 'stream-online' matched", "effect publishEgress",
+                     "rule 'stream-online' matched", "effect system.stream.online",
                      "which caused:", "obs.scene.wanted", "rule:stream-online"):
             self.assertIn(part, story)
         caused = server.cli("explain", "obs.scene.wanted").out
@@ -232,11 +232,10 @@ class Evening(harness.ProcessTest):
         results = played.json_lines()
         seen = []
         for result, line in zip(results, expected["lines"]):
-            row = {"line": result["line"], "id": line["id"], "status": result["status"],
+            row = {"line": result["line"], "id": result.get("mutationId"),
+                   "status": result["status"], "code": result.get("code"),
                    "duplicate": result.get("duplicate", False)}
-            if "code" in result:
-                row["code"] = result["code"]
-            seen.append({name: row.get(name) for name in line})
+            seen.append({name: row[name] for name in line})
         self.assertEqual(seen, expected["lines"])
         self.assertEqual(len(results), len(expected["lines"]))
 

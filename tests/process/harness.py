@@ -257,6 +257,7 @@ class Engine:
         self.binary = binary or engine_binary()
         self.process = None
         self.url = None
+        self._clients = []
         self.logs = self.data_dir.parent / (self.data_dir.name + ".stderr")
 
     def command(self):
@@ -333,22 +334,33 @@ class Engine:
         self.process.wait()
         self._release()
 
+    def end(self):
+        """Kills what still runs and closes the clients."""
+        self.kill()
+        while self._clients:
+            self._clients.pop().close()
+
     def __enter__(self):
         return self.start()
 
     def __exit__(self, *_):
-        if self.running():
-            self.kill()
+        self.end()
 
     def http(self, **options):
-        return HttpMcp(self.url, **options)
+        """A client over HTTP, closed at the end of the test at the latest."""
+        return self._keep(HttpMcp(self.url, **options))
 
     @property
     def socket_path(self):
         return self.data_dir / "engine.sock"
 
     def socket(self, **options):
-        return SocketMcp(self.socket_path, **options)
+        """A client over the Unix socket, closed at the end of the test at the latest."""
+        return self._keep(SocketMcp(self.socket_path, **options))
+
+    def _keep(self, client):
+        self._clients.append(client)
+        return client
 
     def get(self, path, headers=None):
         """GET `path`; returns (status, text)."""
@@ -404,7 +416,7 @@ class ProcessTest(unittest.TestCase):
 
     def new_engine(self, name="data", **options):
         engine = Engine(self.home / name, **options)
-        self.addCleanup(engine.kill)
+        self.addCleanup(engine.end)
         return engine
 
     def config(self, text, name="config.yaml"):

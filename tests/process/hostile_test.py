@@ -120,11 +120,12 @@ class Hostile(harness.ProcessTest):
         address = urllib.parse.urlsplit(self.server.url)
         return socket.create_connection((address.hostname, address.port), timeout=15)
 
-    def post(self, body, headers=(), method="tools/call", name="propose_mutation"):
+    def post(self, body, headers=(), method="tools/call", content_type="application/json"):
         """POST /mcp as raw bytes; returns (status, reply or None)."""
-        lines = [f"POST /mcp HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json",
+        lines = ["POST /mcp HTTP/1.1", "Host: 127.0.0.1", f"Content-Type: {content_type}",
                  "Accept: application/json, text/event-stream", "Connection: close",
-                 "MCP-Protocol-Version: 2026-07-28", f"Mcp-Method: {method}", f"Mcp-Name: {name}",
+                 "MCP-Protocol-Version: 2026-07-28", f"Mcp-Method: {method}",
+                 "Mcp-Name: propose_mutation",
                  f"Content-Length: {len(body)}", *headers, "", ""]
         with contextlib.closing(self.connect()) as link:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -201,7 +202,7 @@ class Hostile(harness.ProcessTest):
     def test_http_refuses_other_methods_and_types(self):
         self.serve()
         body = tool_call(proposal())
-        self.assertEqual(self.post(body, ["Content-Type: text/plain"])[0] in (400, 415), True)
+        self.assertEqual(self.post(body, content_type="text/plain")[0], 415)
         status, _ = self.post(body, method="tools/list")
         self.assertEqual(status, 400, "the header must agree with the body")
         self.assertEqual(self.server.get("/mcp")[0], 405)

@@ -28,13 +28,13 @@ class Ledger:
         self._lock = threading.Lock()
         self._file = open(path, "a", encoding="utf-8")
         self.path = path
-        self.open_questions = {}  # id -> (tool, arguments)
+        self.open_questions = {}  # id -> (client number, tool, arguments)
         self.promises = []        # not yet compared with the log
         self.count = 0
 
-    def asked(self, tool, arguments):
+    def asked(self, number, tool, arguments):
         with self._lock:
-            self.open_questions[arguments["id"]] = (tool, arguments)
+            self.open_questions[arguments["id"]] = (number, tool, arguments)
 
     def answered(self, mutation_id, promises):
         """Notes the promises of one answer; returns how many answers were noted in all."""
@@ -75,6 +75,12 @@ def promises_of(tool, arguments, answer):
              "value": arguments["value"]}]
 
 
+def door_of(engine, number):
+    """Half of the clients come by HTTP, half by the socket. The door decides the actor, and the
+    actor is part of what an id stands for."""
+    return engine.socket() if number % 2 else engine.http()
+
+
 class Client(threading.Thread):
     """Proposes until its engine is gone."""
 
@@ -88,7 +94,7 @@ class Client(threading.Thread):
 
     def run(self):
         try:
-            mcp = self.engine.socket() if self.number % 2 else self.engine.http()
+            mcp = door_of(self.engine, self.number)
             try:
                 while True:
                     self.step(mcp)
@@ -104,7 +110,7 @@ class Client(threading.Thread):
         self.sent += 1
         arguments["id"] = f"c{self.cycle}-{self.number}-{self.sent}"
         arguments["reason"] = "kill -9 test"
-        self.ledger.asked(tool, arguments)
+        self.ledger.asked(self.number, tool, arguments)
         answer = mcp.call(tool, arguments)
         promises = promises_of(tool, arguments, answer)
         if promises is not None:
@@ -181,12 +187,13 @@ class Checker:
             self.check_promise(promise)
         self.ledger.promises.clear()
 
-    def settle_open_questions(self, mcp):
+    def settle_open_questions(self, engine):
         """I15: the same id again gives the one outcome, old or new."""
-        for mutation_id, (tool, arguments) in list(self.ledger.open_questions.items()):
+        doors = [door_of(engine, number) for number in (0, 1)]
+        for mutation_id, (number, tool, arguments) in list(self.ledger.open_questions.items()):
             first = mutation_id + (":0" if tool == "propose_transaction" else "")
             known = self.entries.get(first)
-            answer = mcp.call(tool, arguments)
+            answer = doors[number % 2].call(tool, arguments)
             if answer.data.get("duplicate", False) != (known is not None):
                 self.problem(f"{mutation_id}: in the log: {known is not None}, {answer.text}")
             promises = promises_of(tool, arguments, answer)
@@ -206,10 +213,11 @@ class Checker:
                     self.problem(f"{key}: the log folds to {self.values[key]} at version "
                                  f"{self.versions[key]}, the state says {found}")
 
-    def after_restart(self, mcp):
+    def after_restart(self, engine):
+        mcp = engine.socket()
         self.take_log(mcp)
         self.check_promises()
-        self.settle_open_questions(mcp)
+        self.settle_open_questions(engine)
         self.take_log(mcp)
         self.check_promises()
         self.check_values(mcp)
@@ -239,8 +247,11 @@ class Kill9(harness.ProcessTest):
                    for number in range(CLIENTS)]
         for client in clients:
             client.start()
-        if not dead.wait(self.random.uniform(0.05, 0.25) if at_answer is None else 5.0):
-            engine.process.kill()
+        if at_answer is None:
+            dead.wait(self.random.uniform(0.05, 0.25))
+        elif not dead.wait(5.0):
+            print(f"cycle {cycle}: wanted answer {at_answer}, have {self.ledger.count}, alive "
+                  f"{[client.number for client in clients if client.is_alive()]}", file=sys.stderr)
         engine.kill()
         for client in clients:
             client.join(30)
@@ -250,9 +261,7 @@ class Kill9(harness.ProcessTest):
 
     def cycle(self, engine, number):
         engine.start()
-        mcp = engine.socket()
-        self.checker.after_restart(mcp)
-        mcp.close()
+        self.checker.after_restart(engine)
         if not self.checker.problems:
             self.load_and_kill(engine, number)
 
@@ -265,9 +274,7 @@ class Kill9(harness.ProcessTest):
             self.assertEqual(self.checker.problems, [], f"in cycle {number}")
             slowest = max(slowest, time.monotonic() - begin)
         engine.start()
-        mcp = engine.socket()
-        self.checker.after_restart(mcp)
-        mcp.close()
+        self.checker.after_restart(engine)
         self.assertEqual(engine.stop(), 0)
         promises = self.ledger.all_promises()
         for promise in promises:

@@ -1,8 +1,8 @@
 #include "tests/simulation/invariants.h"
 
-#include <fmt/format.h>
-
 #include <set>
+
+#include <fmt/format.h>
 
 #include "core/apply.h"
 #include "core/chain.h"
@@ -40,8 +40,8 @@ void check_accepted(const LogEntry& entry, State& state, Faults& faults) {
     faults.emplace("I12", at(entry) + " expires what is not due");
   }
   if (const auto expected = entry.proposal.expected_version) {
-    const bool ok = now.deleted ? *expected == 0 || *expected == now.version
-                                : *expected == now.version;
+    const bool ok =
+        now.deleted ? *expected == 0 || *expected == now.version : *expected == now.version;
     if (!ok) faults.emplace("I7", at(entry) + " saw another version than it expected");
   }
   const auto outcome =
@@ -120,7 +120,8 @@ void check_dump(const RawDump& dump, Faults& faults) {
     --promised[row.effect.cause_id];
   }
   for (const auto& [id, missing] : promised) {
-    if (missing != 0) faults.emplace("I8", fmt::format("{} effects of {} are missing", missing, id));
+    if (missing != 0)
+      faults.emplace("I8", fmt::format("{} effects of {} are missing", missing, id));
   }
 }
 

@@ -1,10 +1,10 @@
 #include "tests/simulation/simulation.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "base/hex.h"
 #include "tests/support/engine_world.h"
@@ -82,8 +82,8 @@ class Simulation {
   }
 
   Swarm draw_swarm() {
-    return {chance(50), chance(50), chance(30), chance(40), chance(50), chance(50), chance(40),
-            chance(60)};
+    return {chance(50), chance(50), chance(30), chance(40),
+            chance(50), chance(50), chance(40), chance(60)};
   }
 
   void install_faults();
@@ -109,7 +109,7 @@ class Simulation {
   bool calm_ = false;
   Outcome outcome_;
   std::vector<Asked> asked_;
-  std::map<std::string, std::string> told_;  // id -> what was answered first
+  std::map<std::string, std::string> told_;   // id -> what was answered first
   std::map<std::string, std::string> bytes_;  // effect id -> payload, at its first attempt
   std::size_t attempts_seen_ = 0;
   RawDump dump_;
@@ -276,8 +276,7 @@ void Simulation::step() {
   check();
 }
 
-void Simulation::check_answer(Asked& asked,
-                              const std::map<std::string, const LogEntry*>& records) {
+void Simulation::check_answer(Asked& asked, const std::map<std::string, const LogEntry*>& records) {
   const MutationResult& answer = **asked.answer;
   asked.checked = true;
   if (answer.code == RejectionCode::kRateLimited) sometimes("rate limited");
@@ -288,7 +287,9 @@ void Simulation::check_answer(Asked& asked,
   if (answer.code == RejectionCode::kUnavailable) {
     sometimes("unavailable");
     // Told that nothing happened; only another attempt with the same id may have made a record.
-    const auto same_id = [&](const Asked& other) { return other.proposal.id == answer.mutation_id; };
+    const auto same_id = [&](const Asked& other) {
+      return other.proposal.id == answer.mutation_id;
+    };
     if (std::count_if(asked_.begin(), asked_.end(), same_id) == 1 &&
         records.contains(answer.mutation_id)) {
       fault("I15", answer.mutation_id + " was answered `unavailable`, but is in the log");
@@ -305,8 +306,8 @@ void Simulation::check_answer(Asked& asked,
       entry.resulting_version != answer.version) {
     fault("I5", answer.mutation_id + " has another record than its answer");
   }
-  const std::string text = fmt::format("{} {} {}", answer.accepted, to_string(answer.code),
-                                       answer.seq.value_or(0));
+  const std::string text =
+      fmt::format("{} {} {}", answer.accepted, to_string(answer.code), answer.seq.value_or(0));
   const auto [told, fresh] = told_.emplace(answer.mutation_id, text);
   if (!fresh && told->second != text) {
     fault("I3", answer.mutation_id + " got two different answers");
@@ -392,11 +393,12 @@ void Simulation::calm_down() {
 }
 
 RawDump Simulation::raw_dump() {
+  world_.settle();  // else the engine goes on between the reads below
   RawDump out;
   out.log = world_.log();
   out.effects = world_.outbox();
-  out.snapshots = **testing::run_now(world_.context(),
-                                     world_.memory.scan_snapshots("", static_cast<std::size_t>(-1)));
+  out.snapshots = **testing::run_now(
+      world_.context(), world_.memory.scan_snapshots("", static_cast<std::size_t>(-1)));
   return out;
 }
 

@@ -5,19 +5,19 @@
 
 #include "tests/simulation/simulation.h"
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <iostream>
 #include <string_view>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 
 namespace state_engine::simulation {
 namespace {
 
 struct Options {
   std::uint64_t first_seed = 1;
-  int seeds = 60;
+  int seeds = 150;
   int steps = 50;
 };
 
@@ -46,7 +46,8 @@ const Outcome& all_seeds() {
 
 void expect_holds(const std::string& invariant) {
   const auto [begin, end] = all_seeds().faults.equal_range(invariant);
-  for (auto fault = begin; fault != end; ++fault) ADD_FAILURE() << invariant << " " << fault->second;
+  for (auto fault = begin; fault != end; ++fault)
+    ADD_FAILURE() << invariant << " " << fault->second;
 }
 
 TEST(InvariantsTest, I1VersionsAndSeqAreDenseAndIncreasing) { expect_holds("I1"); }
@@ -65,14 +66,34 @@ TEST(InvariantsTest, I15UnknownOutcomesAreLookedUp) { expect_holds("I15"); }
 
 TEST(SimulationTest, EveryRarePathIsMetSometimes) {
   if (options().seeds < 30) GTEST_SKIP() << "too few seeds to meet every path";
-  for (const char* path :
-       {"version conflict", "repetition answered", "id reused", "rate limited", "unavailable",
-        "rule budget exceeded", "derived mutation", "derived mutation refused", "expiry",
-        "transaction accepted", "transaction aborted", "group commit", "commit refused",
-        "unknown, was applied", "unknown, was not applied", "fatal, was applied",
-        "fatal, was not applied", "read failed", "mark failed", "sink away", "effect tried again",
-        "effect without subscriber", "crash", "crash with a proposal open",
-        "crash in the middle of a commit", "restart", "clock set back", "clock set forward"}) {
+  for (const char* path : {"version conflict",
+                           "repetition answered",
+                           "id reused",
+                           "rate limited",
+                           "unavailable",
+                           "rule budget exceeded",
+                           "derived mutation",
+                           "derived mutation refused",
+                           "expiry",
+                           "transaction accepted",
+                           "transaction aborted",
+                           "group commit",
+                           "commit refused",
+                           "unknown, was applied",
+                           "unknown, was not applied",
+                           "fatal, was applied",
+                           "fatal, was not applied",
+                           "read failed",
+                           "mark failed",
+                           "sink away",
+                           "effect tried again",
+                           "effect without subscriber",
+                           "crash",
+                           "crash with a proposal open",
+                           "crash in the middle of a commit",
+                           "restart",
+                           "clock set back",
+                           "clock set forward"}) {
     const auto met = all_seeds().paths.find(path);
     EXPECT_TRUE(met != all_seeds().paths.end()) << "never met: " << path;
   }
@@ -108,6 +129,7 @@ int parse_options(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  if (const int fault = state_engine::simulation::parse_options(argc, argv); fault != 0) return fault;
+  if (const int fault = state_engine::simulation::parse_options(argc, argv); fault != 0)
+    return fault;
   return RUN_ALL_TESTS();
 }

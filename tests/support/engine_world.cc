@@ -1,9 +1,8 @@
 #include "tests/support/engine_world.h"
 
+#include <boost/asio/strand.hpp>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
-#include <boost/asio/strand.hpp>
 
 namespace state_engine::testing {
 namespace {
@@ -170,8 +169,7 @@ MutationResult EngineWorld::propose(Proposal proposal, ProposeOptions options) {
 }
 
 TransactionResult EngineWorld::transact(TransactionProposal transaction, ProposeOptions options) {
-  auto result =
-      run(engine_->propose_transaction(std::move(transaction), {"test", true}, options));
+  auto result = run(engine_->propose_transaction(std::move(transaction), {"test", true}, options));
   SE_ASSERT(result.has_value());
   return *result;
 }

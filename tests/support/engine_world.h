@@ -6,13 +6,14 @@
 #ifndef STATE_ENGINE_TESTS_SUPPORT_ENGINE_WORLD_H_
 #define STATE_ENGINE_TESTS_SUPPORT_ENGINE_WORLD_H_
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include "core/policy.h"
 #include "engine/engine.h"

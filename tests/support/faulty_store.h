@@ -1,20 +1,22 @@
 // FaultyStore: a StateStore around another that fails when its owner says so.
 //
-// The inner store is what survives a crash: drop the engine, open a new one on the same inner store.
+// The inner store is what survives a crash: drop the engine, open a new one on the same inner
+// store.
 
 #ifndef STATE_ENGINE_TESTS_SUPPORT_FAULTY_STORE_H_
 #define STATE_ENGINE_TESTS_SUPPORT_FAULTY_STORE_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <functional>
-#include <memory>
-#include <string>
-#include <utility>
-#include <vector>
 
 #include "ports/state_store.h"
 
@@ -32,7 +34,17 @@ enum class CommitFault {
 class FaultyStore final : public StateStore {
  public:
   // Reads that may fail, each on its own.
-  enum class Read { kHead, kLookup, kScan, kLog, kPending, kEffectsOf, kMark, kRuleStates, kSource };
+  enum class Read {
+    kHead,
+    kLookup,
+    kScan,
+    kLog,
+    kPending,
+    kEffectsOf,
+    kMark,
+    kRuleStates,
+    kSource
+  };
 
   FaultyStore(StateStore& inner, boost::asio::any_io_executor executor)
       : inner_(inner), gate_(std::move(executor)) {
@@ -43,7 +55,8 @@ class FaultyStore final : public StateStore {
   std::function<CommitFault(const CommitBatch&)> commit_fault;
   std::function<bool(Read)> read_fault;
 
-  // How often a commit or look-up steps aside for others, before and after the work; absent = never.
+  // How often a commit or look-up steps aside for others, before and after the work; absent =
+  // never.
   std::function<int()> hops;
 
   // From here on nothing reaches the inner store, and every commit ends fatally unknown.
@@ -87,8 +100,7 @@ class FaultyStore final : public StateStore {
       if (dead_) co_return CommitReply{CommitOutcome::kUnknown, true, "the process died (test)"};
       if (what == CommitFault::kNone || reply.outcome != CommitOutcome::kCommitted) co_return reply;
     }
-    const bool fatal =
-        what == CommitFault::kFatalApplied || what == CommitFault::kFatalNotApplied;
+    const bool fatal = what == CommitFault::kFatalApplied || what == CommitFault::kFatalNotApplied;
     co_return CommitReply{CommitOutcome::kUnknown, fatal, "lost the answer (test)"};
   }
   Awaitable<Result<std::vector<std::optional<LogEntry>>>> lookup(

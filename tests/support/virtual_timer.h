@@ -3,11 +3,12 @@
 #ifndef STATE_ENGINE_TESTS_SUPPORT_VIRTUAL_TIMER_H_
 #define STATE_ENGINE_TESTS_SUPPORT_VIRTUAL_TIMER_H_
 
+#include <optional>
+
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <optional>
 
 #include "base/time.h"
 #include "ports/timer.h"

@@ -1,4 +1,4 @@
-// JSON-RPC 2.0 as MCP narrows it: no batches, ids are strings or integers. An id that cannot be read
+// JSON-RPC 2.0 as MCP narrows it: no batches, ids are strings or integers. An unreadable id
 // is left out of the error: null fails the 2026 schema, and a made-up one confuses clients.
 
 #include "mcp/protocol/message.h"

@@ -20,7 +20,7 @@ StateService::Reply StateService::get_history(json::Object arguments, RequestCon
       reader.optional_int("limit", 1, limits::kHistoryPageMax)
           .value_or(static_cast<std::int64_t>(limits::kHistoryPageDefault)));
   if (!query.key.empty() && !query.prefix.empty()) {
-    reader.add_fault("prefix", "nothing when key is given: use one of the two");
+    reader.add_fault("prefix", "must be absent when key is given");
   }
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
@@ -54,11 +54,13 @@ StateService::Reply StateService::explain(json::Object arguments, RequestContext
   const auto key =
       reader.optional_string("key", {.bytes_min = 1, .bytes_max = limits::kKeyBytesMax});
   if (id.has_value() == key.has_value()) {
-    reader.add_fault("key", "exactly one of mutationId and key");
+    reader.add_fault("key", "or mutationId must be given, and only one of the two");
   }
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
-  auto explanation = id ? co_await engine_.explain_mutation(*id) : co_await engine_.explain_key(*key);
+  // Not a conditional expression: g++ 12 destroys a co_await's operands twice in one.
+  auto pending = id ? engine_.explain_mutation(*id) : engine_.explain_key(*key);
+  auto explanation = co_await std::move(pending);
   if (!explanation.ok()) {
     if (explanation.error().code == ErrorCode::kNotFound) {
       co_return ToolResult::error("not_found: " + explanation.error().message +

@@ -33,13 +33,13 @@ Proposal read_mutation(ArgumentReader& reader) {
   }
   const json::Value* value = reader.optional_value("value");
   if (value == nullptr && proposal.op != Op::kDelete) {
-    reader.add_fault("value", fmt::format("any JSON value, since op is {}", to_string(proposal.op)));
+    reader.add_fault("value", fmt::format("is required: any JSON value, since op is {}", to_string(proposal.op)));
   }
   if (value != nullptr && proposal.op != Op::kDelete) proposal.value = *value;
   proposal.expected_version = reader.optional_int("expectedVersion", 0);
   if (auto ttl = reader.optional_number("ttl")) {
     if (!(*ttl > 0) || *ttl > 1e11) {
-      reader.add_fault("ttl", "a number of seconds greater than 0");
+      reader.add_fault("ttl", "must be a number of seconds greater than 0");
     } else {
       proposal.ttl = std::chrono::milliseconds{
           std::max<std::int64_t>(1, static_cast<std::int64_t>(std::llround(*ttl * 1000)))};
