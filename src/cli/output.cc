@@ -106,6 +106,7 @@ void TextTable::add(std::vector<std::string> row, Tone tone) {
 
 std::vector<std::size_t> TextTable::widths(const OutputStyle& style) const {
   std::vector<std::size_t> widths;
+  widths.reserve(header_.size());
   for (const std::string& name : header_) widths.push_back(display_width(name));
   for (const Row& row : rows_) {
     for (std::size_t i = 0; i < widths.size(); ++i) {

@@ -19,25 +19,25 @@
 namespace state_engine::config {
 namespace {
 
-using Node = YamlDocument::Node;
+using TreeNode = YamlDocument::TreeNode;
 
 // Expands the tree to a JSON value. Aliases are copied; the budget bounds the copies.
 class Expansion {
  public:
-  bool expand(const Node& node, json::Value& out, int depth) {
+  bool expand(const TreeNode& node, json::Value& out, int depth) {
     if (++nodes_ > limits::kConfigNodesMax || depth > limits::kConfigDepthMax) return false;
     switch (node.kind) {
-      case Node::Kind::kScalar:
+      case TreeNode::Kind::kScalar:
         out = node.scalar;
         return true;
-      case Node::Kind::kList: {
+      case TreeNode::Kind::kList: {
         json::Array& array = out.emplace_array();
         array.reserve(node.items.size());
         return std::all_of(node.items.begin(), node.items.end(), [&](const auto& item) {
           return expand(*item, array.emplace_back(nullptr), depth + 1);
         });
       }
-      case Node::Kind::kMap: {
+      case TreeNode::Kind::kMap: {
         json::Object& object = out.emplace_object();
         object.reserve(node.members.size());
         return std::all_of(node.members.begin(), node.members.end(), [&](const auto& member) {
@@ -60,15 +60,15 @@ std::optional<std::size_t> list_index(std::string_view step) {
 }
 
 // The child of `node` that `step` names, and where it stands; null if there is none.
-const Node* child_of(const Node& node, const std::string& step, Position& position) {
-  if (node.kind == Node::Kind::kMap) {
-    const Node::Member* member = node.find(step);
+const TreeNode* child_of(const TreeNode& node, const std::string& step, Position& position) {
+  if (node.kind == TreeNode::Kind::kMap) {
+    const TreeNode::Member* member = node.find(step);
     if (member == nullptr) return nullptr;
     position = member->position;
     return member->node.get();
   }
   const auto index = list_index(step);
-  if (node.kind != Node::Kind::kList || !index || *index >= node.items.size()) return nullptr;
+  if (node.kind != TreeNode::Kind::kList || !index || *index >= node.items.size()) return nullptr;
   position = node.items[*index]->position;
   return node.items[*index].get();
 }
@@ -129,7 +129,7 @@ YamlDocument YamlDocument::parse(std::string_view text, std::vector<YamlFault>& 
 Position YamlDocument::locate(const Path& path) const {
   if (root_ == nullptr) return {};
   Position position = root_->position;
-  const Node* node = root_.get();
+  const TreeNode* node = root_.get();
   for (const std::string& step : path) {
     node = child_of(*node, step, position);
     if (node == nullptr) break;
@@ -139,10 +139,10 @@ Position YamlDocument::locate(const Path& path) const {
 
 std::string YamlDocument::display(const Path& path) const {
   std::string text;
-  const Node* node = root_.get();
+  const TreeNode* node = root_.get();
   Position ignored;
   for (const std::string& step : path) {
-    if (node != nullptr && node->kind == Node::Kind::kList) {
+    if (node != nullptr && node->kind == TreeNode::Kind::kList) {
       text += fmt::format("[{}]", step);
     } else {
       text += text.empty() ? step : "." + step;

@@ -36,7 +36,7 @@ struct YamlFault {
 
 class YamlDocument {
  public:
-  struct Node;  // yaml_reader.h
+  struct TreeNode;  // yaml_reader.h
 
   // An empty document: null.
   YamlDocument() = default;
@@ -55,7 +55,7 @@ class YamlDocument {
   std::string display(const Path& path) const;
 
  private:
-  std::shared_ptr<const Node> root_;
+  std::shared_ptr<const TreeNode> root_;
   json::Value value_;
 };
 

@@ -103,7 +103,7 @@ Scalar resolve_plain_scalar(const std::string& text, json::Value& out) {
   return Scalar::kValue;
 }
 
-const YamlDocument::Node::Member* YamlDocument::Node::find(std::string_view name) const {
+const YamlDocument::TreeNode::Member* YamlDocument::TreeNode::find(std::string_view name) const {
   for (const Member& member : members) {
     if (member.name == name) return &member;
   }
@@ -117,7 +117,7 @@ void YamlReader::fault(Position position, std::string message) {
 Path YamlReader::path() const {
   Path path;
   for (const Open& open : stack_) {
-    if (open.node->kind == Node::Kind::kList) {
+    if (open.node->kind == TreeNode::Kind::kList) {
       path.push_back(std::to_string(open.node->items.size()));
     } else if (open.has_name) {
       path.push_back(open.name);
@@ -127,7 +127,7 @@ Path YamlReader::path() const {
 }
 
 void YamlReader::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  auto node = std::make_shared<Node>();
+  auto node = std::make_shared<TreeNode>();
   node->position = position_of(mark);
   if (anchor != 0) anchors_[anchor] = node;
   place(std::move(node), false);
@@ -140,14 +140,14 @@ void YamlReader::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
     return;
   }
   fault(position_of(mark), "this alias stands inside its own anchor; expected a finished value");
-  auto node = std::make_shared<Node>();
+  auto node = std::make_shared<TreeNode>();
   node->position = position_of(mark);
   place(std::move(node), false);
 }
 
 void YamlReader::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                           const std::string& text) {
-  auto node = std::make_shared<Node>();
+  auto node = std::make_shared<TreeNode>();
   node->position = position_of(mark);
   node->scalar = text;
   bool plain = tag == "?" || tag.empty();
@@ -172,20 +172,20 @@ void YamlReader::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::
 
 void YamlReader::OnSequenceStart(const YAML::Mark& mark, const std::string& tag,
                                  YAML::anchor_t anchor, YAML::EmitterStyle::value) {
-  open(Node::Kind::kList, mark, tag, anchor);
+  open(TreeNode::Kind::kList, mark, tag, anchor);
 }
 
 void YamlReader::OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                             YAML::EmitterStyle::value) {
-  open(Node::Kind::kMap, mark, tag, anchor);
+  open(TreeNode::Kind::kMap, mark, tag, anchor);
 }
 
 void YamlReader::OnSequenceEnd() { close(); }
 void YamlReader::OnMapEnd() { close(); }
 
-void YamlReader::open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
+void YamlReader::open(TreeNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
                       YAML::anchor_t anchor) {
-  const std::string_view expected = kind == Node::Kind::kMap ? "map" : "seq";
+  const std::string_view expected = kind == TreeNode::Kind::kMap ? "map" : "seq";
   const std::string full = std::string(kTagPrefix) + std::string(expected);
   if (!one_of(tag, {"", "?", "!", full})) {
     fault(position_of(mark), fmt::format("unknown tag '{}'; remove it", tag));
@@ -195,7 +195,7 @@ void YamlReader::open(Node::Kind kind, const YAML::Mark& mark, const std::string
     throw std::length_error("depth");  // ends the parse; caught in YamlDocument::parse
   }
   Open open;
-  open.node = std::make_shared<Node>();
+  open.node = std::make_shared<TreeNode>();
   open.node->kind = kind;
   open.node->position = position_of(mark);
   open.anchor = anchor;
@@ -209,13 +209,13 @@ void YamlReader::close() {
   place(std::move(done.node), false);
 }
 
-void YamlReader::place(std::shared_ptr<const Node> node, bool plain_merge_name) {
+void YamlReader::place(std::shared_ptr<const TreeNode> node, bool plain_merge_name) {
   if (stack_.empty()) {
     root_ = std::move(node);
     return;
   }
   Open& open = stack_.back();
-  if (open.node->kind == Node::Kind::kList) {
+  if (open.node->kind == TreeNode::Kind::kList) {
     open.node->items.push_back(std::move(node));
   } else if (!open.has_name) {
     place_name(open, *node, plain_merge_name);
@@ -224,19 +224,19 @@ void YamlReader::place(std::shared_ptr<const Node> node, bool plain_merge_name) 
   }
 }
 
-void YamlReader::place_name(Open& map, const Node& name, bool plain_merge_name) {
+void YamlReader::place_name(Open& map, const TreeNode& name, bool plain_merge_name) {
   map.name = "?";
   map.name_position = name.position;
   map.skip = false;
   map.merge = plain_merge_name;
-  if (name.kind != Node::Kind::kScalar) {
+  if (name.kind != TreeNode::Kind::kScalar) {
     fault(name.position, "a key must be a plain name, not a list or map");
     map.skip = true;
   } else {
     map.name =
         name.scalar.is_string() ? std::string(name.scalar.get_string()) : json::write(name.scalar);
   }
-  const Node::Member* earlier = map.merge ? nullptr : map.node->find(map.name);
+  const TreeNode::Member* earlier = map.merge ? nullptr : map.node->find(map.name);
   map.has_name = true;
   if (earlier != nullptr && !earlier->merged) {
     fault(name.position, fmt::format("'{}' appears twice; the first is at line {}", map.name,
@@ -245,7 +245,7 @@ void YamlReader::place_name(Open& map, const Node& name, bool plain_merge_name) 
   }
 }
 
-void YamlReader::place_member(Open& map, std::shared_ptr<const Node> node) {
+void YamlReader::place_member(Open& map, std::shared_ptr<const TreeNode> node) {
   if (map.merge) {
     merge(map, *node);
   } else if (!map.skip) {
@@ -255,10 +255,10 @@ void YamlReader::place_member(Open& map, std::shared_ptr<const Node> node) {
   map.has_name = false;
 }
 
-void YamlReader::merge(Open& map, const Node& source) {
-  if (source.kind == Node::Kind::kList) {
+void YamlReader::merge(Open& map, const TreeNode& source) {
+  if (source.kind == TreeNode::Kind::kList) {
     for (const auto& item : source.items) {
-      if (item->kind == Node::Kind::kMap) {
+      if (item->kind == TreeNode::Kind::kMap) {
         merge(map, *item);
       } else {
         fault(item->position, "only maps can be merged with '<<'");
@@ -266,13 +266,13 @@ void YamlReader::merge(Open& map, const Node& source) {
     }
     return;
   }
-  if (source.kind != Node::Kind::kMap) {
+  if (source.kind != TreeNode::Kind::kMap) {
     fault(map.name_position, "only maps can be merged with '<<'");
     return;
   }
-  for (const Node::Member& member : source.members) {
+  for (const TreeNode::Member& member : source.members) {
     if (map.node->find(member.name) != nullptr) continue;
-    Node::Member copy = member;
+    TreeNode::Member copy = member;
     copy.merged = true;
     map.node->members.push_back(std::move(copy));
   }

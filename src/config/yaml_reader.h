@@ -19,19 +19,19 @@
 
 namespace state_engine::config {
 
-struct YamlDocument::Node {
+struct YamlDocument::TreeNode {
   enum class Kind { kScalar, kList, kMap };
   struct Member {
     std::string name;
     Position position;  // of the name
-    std::shared_ptr<const Node> node;
+    std::shared_ptr<const TreeNode> node;
     bool merged = false;  // came from a `<<` merge: an explicit member wins
   };
 
   Kind kind = Kind::kScalar;
   Position position;
   json::Value scalar;
-  std::vector<std::shared_ptr<const Node>> items;
+  std::vector<std::shared_ptr<const TreeNode>> items;
   std::vector<Member> members;
 
   const Member* find(std::string_view name) const;
@@ -43,12 +43,12 @@ Scalar resolve_plain_scalar(const std::string& text, json::Value& out);
 
 class YamlReader final : public YAML::EventHandler {
  public:
-  using Node = YamlDocument::Node;
+  using TreeNode = YamlDocument::TreeNode;
 
   explicit YamlReader(std::vector<YamlFault>& faults) : faults_(faults) {}
 
   // The root, or null for a document without content.
-  std::shared_ptr<const Node> root() const { return root_; }
+  std::shared_ptr<const TreeNode> root() const { return root_; }
 
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
@@ -66,7 +66,7 @@ class YamlReader final : public YAML::EventHandler {
  private:
   // A collection that is still being read.
   struct Open {
-    std::shared_ptr<Node> node;
+    std::shared_ptr<TreeNode> node;
     YAML::anchor_t anchor = 0;
     bool has_name = false;  // maps: the name is read, its value comes next
     bool merge = false;     // that name is a plain `<<`
@@ -75,20 +75,21 @@ class YamlReader final : public YAML::EventHandler {
     Position name_position;
   };
 
-  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor);
+  void open(TreeNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor);
   void close();
   // Puts a complete node where the text has it: root, list item, name or value of a member.
-  void place(std::shared_ptr<const Node> node, bool plain_merge_name);
-  void place_name(Open& map, const Node& name, bool plain_merge_name);
-  void place_member(Open& map, std::shared_ptr<const Node> node);
-  void merge(Open& map, const Node& source);
+  void place(std::shared_ptr<const TreeNode> node, bool plain_merge_name);
+  void place_name(Open& map, const TreeNode& name, bool plain_merge_name);
+  void place_member(Open& map, std::shared_ptr<const TreeNode> node);
+  void merge(Open& map, const TreeNode& source);
   void fault(Position position, std::string message);
   Path path() const;
 
   std::vector<YamlFault>& faults_;
   std::vector<Open> stack_;
-  std::map<YAML::anchor_t, std::shared_ptr<const Node>> anchors_;
-  std::shared_ptr<const Node> root_;
+  std::map<YAML::anchor_t, std::shared_ptr<const TreeNode>> anchors_;
+  std::shared_ptr<const TreeNode> root_;
 };
 
 }  // namespace state_engine::config

@@ -3,14 +3,18 @@
 
 The blocks are fenced as ```sh tour. A line that begins with "$ " is a command, the lines after it
 its output; "..." in a line stands for any text, a line that is only "..." for any lines, and a
-command whose output is not shown may print anything. A command that ends in "&" keeps running, its
-output is what it prints in the end. The commands share one shell, so that variables live on.
+command whose output is not shown may print anything. What a command that ends in "&" prints is
+compared at `wait`. `./dev run` means the first terminal: stop the engine there and start it again. The commands share one shell, so that variables live on.
 """
 
 import os
+import pathlib
 import re
+import shlex
+import signal
 import subprocess
-import textwrap
+import threading
+import time
 import unittest
 
 import harness
@@ -70,28 +74,59 @@ class Shell:
     """One bash that runs commands one after another and tells their output and exit code."""
 
     END = "tour-step-ended"
+    SECONDS = 60.0
 
     def __init__(self, directory, environment):
+        self.background = pathlib.Path(directory) / "background.txt"
         self.process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"], cwd=directory, env=environment, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=1,
             start_new_session=True)
 
     def run(self, command):
-        self.process.stdin.write(f"{command}\necho \"\n{self.END} $?\"\n")
+        """Returns output and exit code. What runs in the background is shown by `wait`."""
+        if command.endswith("&"):
+            command = f"{command[:-1]} >{shlex.quote(str(self.background))} 2>&1 &"
+        self.process.stdin.write(f"{command}\necho \"\n{self.END} $? $!\"\n")
         self.process.stdin.flush()
+        watchdog = threading.Timer(self.SECONDS, os.killpg, (self.process.pid, signal.SIGKILL))
+        watchdog.start()
         lines = []
         for line in self.process.stdout:
             if line.startswith(self.END):
-                return "".join(lines).removesuffix("\n"), int(line.split()[1])
+                watchdog.cancel()
+                words = line.split()
+                if command.endswith("&"):
+                    wait_until_idle(int(words[2]))
+                output = "".join(lines).removesuffix("\n")
+                if command == "wait":
+                    output += self.background.read_text()
+                return output, int(words[1])
             lines.append(line)
-        raise AssertionError("the shell ended: " + "".join(lines))
+        watchdog.cancel()
+        raise AssertionError(f"'{command}' ended the shell, or took {self.SECONDS} s: {lines}")
 
     def close(self):
-        self.run("kill $(jobs -p) 2>/dev/null; wait 2>/dev/null")
-        self.process.stdin.close()
-        self.process.wait(20)
+        if self.process.poll() is None:
+            self.run("kill $(jobs -p) 2>/dev/null; wait 2>/dev/null")
+            self.process.stdin.close()
+            self.process.wait(20)
         self.process.stdout.close()
+
+
+def wait_until_idle(pid):
+    """Until `pid` waits for something: it then has used no processor time for a while, as long as
+    a person needs to type the next command."""
+    state = {"used": None, "since": time.monotonic()}
+
+    def idle():
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        used, now = (fields[0], fields[11], fields[12]), time.monotonic()
+        if used != state["used"]:
+            state.update(used=used, since=now)
+        return fields[0] == "S" and now - state["since"] > 0.4
+
+    harness.wait_until(idle, 20, "the background command to wait for something")
 
 
 class Tour(harness.ProcessTest):
@@ -129,11 +164,8 @@ class Tour(harness.ProcessTest):
                 self.assertNotEqual(code, 127, output)
                 wanted = [DEFAULT_PORT.sub(port, line) for line in expected]
                 if wanted:
-                    self.assertTrue(matches(wanted, output), textwrap.dedent(f"""\
-                        expected
-                        {chr(10).join(wanted)}
-                        found (exit code {code})
-                        """) + output)
+                    self.assertTrue(matches(wanted, output), "\n".join(
+                        ["expected", *wanted, f"found (exit code {code})", output]))
                 else:
                     self.assertEqual(code, 0, output)
 

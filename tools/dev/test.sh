@@ -2,13 +2,13 @@
 # Running the tests: three builds, one summary. Sourced by ./dev.
 #
 #   dev      ASan+UBSan, every test; tests with the label `process` start the release binary
-#   release  only the binary
+#   release  only the binary, and the one with a planted bug that the crash tests must find
 #   tsan     only the test programs that TSAN_TARGETS names
 #
 # A failed build counts as one failed test and does not stop the other parts.
 
 # What runs under ThreadSanitizer: the folders where more than one thread meets.
-TSAN_TARGETS='(engine|net|store_[a-z_]+|bus_[a-z_]+|mcp_[a-z_]+|conformance[a-z_]*)_test'
+TSAN_TARGETS='(engine|net|sqlite_store|[a-z]+_store_conformance|bus_[a-z_]+|mcp_[a-z_]+)_test'
 
 RESULTS="$ROOT/build/results"
 SUMMARY="$ROOT/build/test-summary.txt"
@@ -87,7 +87,7 @@ verb_test() {
 
 test_all() {
   step "Building the release binary"
-  attempt "build release" compile release state-engine || true
+  attempt "build release" compile release state-engine state-engine-planted || true
   step "Building and running all tests (ASan, UBSan)"
   if attempt "build dev" compile dev; then
     attempt "ctest dev" run_ctest dev || true
@@ -104,7 +104,7 @@ test_selected() {
   step "Building the tests (ASan, UBSan)"
   attempt "build dev" compile dev || return 0
   if [ "$(count_tests "$@" -L process)" != 0 ]; then
-    attempt "build release" compile release state-engine || true
+    attempt "build release" compile release state-engine state-engine-planted || true
   fi
   step "Running: ctest $*"
   attempt "ctest dev" run_ctest dev "$@" || true

@@ -9,8 +9,27 @@ namespace {
 
 constexpr std::size_t kValueShown = 120;
 
+// Text of others on one line: control characters are escaped, so that a reason can neither forge a
+// line of the story nor drive the terminal that shows it.
+std::string plain(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool c1 = byte == 0xc2 && i + 1 < text.size() &&
+                    static_cast<unsigned char>(text[i + 1]) < 0xa0;  // U+0080 to U+009F
+    if (c1) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[++i]));
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 std::string shown(const json::Value& value) {
-  std::string text = json::write(value);
+  std::string text = plain(json::write(value));
   if (text.size() <= kValueShown) return text;
   std::size_t end = kValueShown;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
@@ -19,7 +38,7 @@ std::string shown(const json::Value& value) {
 
 std::string what(const LogEntry& entry) {
   const Proposal& proposal = entry.proposal;
-  std::string text = fmt::format("{} {}", to_string(proposal.op), proposal.key);
+  std::string text = fmt::format("{} {}", to_string(proposal.op), plain(proposal.key));
   if (proposal.value) text += " " + shown(*proposal.value);
   return text;
 }
@@ -30,15 +49,16 @@ std::string outcome(const LogEntry& entry) {
                        entry.resulting_version.value_or(0), entry.seq,
                        format_rfc3339(entry.committed_at));
   }
-  return fmt::format("rejected ({}): {}; seq {}, at {}", to_string(entry.code), entry.error,
+  return fmt::format("rejected ({}): {}; seq {}, at {}", to_string(entry.code), plain(entry.error),
                      entry.seq, format_rfc3339(entry.committed_at));
 }
 
 void add_rules(std::string& out, const LogEntry& entry, const std::string& indent) {
   for (const RuleRecord& rule : entry.rules) {
-    const std::string name = rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
+    const std::string name =
+        rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
     if (!rule.error.empty()) {
-      out += fmt::format("{}{} failed: {}\n", indent, name, rule.error);
+      out += fmt::format("{}{} failed: {}\n", indent, name, plain(rule.error));
     } else if (rule.matched) {
       out += fmt::format("{}{} matched: {} effect(s), {} derived mutation(s)\n", indent, name,
                          rule.effects, rule.derived);
@@ -51,24 +71,26 @@ void add_rules(std::string& out, const LogEntry& entry, const std::string& inden
 void add_mutation(std::string& out, const ExplainedMutation& mutation, const std::string& indent) {
   const LogEntry& entry = mutation.entry;
   const Proposal& proposal = entry.proposal;
-  out += fmt::format("{}{} by {} ({}{})\n", indent, what(entry), proposal.actor, entry.principal,
-                     entry.actor_verified ? "" : ", actor not verified");
+  out += fmt::format("{}{} by {} ({}{})\n", indent, what(entry), plain(proposal.actor),
+                     plain(entry.principal), entry.actor_verified ? "" : ", actor not verified");
   const std::string inner = indent + "  ";
-  out += fmt::format("{}why: {}\n", inner, proposal.reason);
+  out += fmt::format("{}why: {}\n", inner, plain(proposal.reason));
   out += fmt::format("{}{}\n", inner, outcome(entry));
   out += fmt::format("{}policy {} decided by {}\n", inner, entry.policy_revision,
                      entry.policy_rule.empty() ? "allowedKeys" : "'" + entry.policy_rule + "'");
   add_rules(out, entry, inner);
   for (const OutboxRow& row : mutation.effects) {
-    out += fmt::format("{}effect {} {}: {}{}\n", inner, row.effect.type, row.effect.id,
+    out += fmt::format("{}effect {} {}: {}{}\n", inner, plain(row.effect.type), row.effect.id,
                        to_string(row.state),
                        row.delivered_at ? " at " + format_rfc3339(*row.delivered_at) : "");
   }
-  out += fmt::format("{}id {}", inner, proposal.id);
+  out += fmt::format("{}id {}", inner, plain(proposal.id));
   if (!proposal.correlation_id.empty()) {
-    out += fmt::format(", correlation {}", proposal.correlation_id);
+    out += fmt::format(", correlation {}", plain(proposal.correlation_id));
   }
-  if (!entry.transaction_id.empty()) out += fmt::format(", transaction {}", entry.transaction_id);
+  if (!entry.transaction_id.empty()) {
+    out += fmt::format(", transaction {}", plain(entry.transaction_id));
+  }
   out += '\n';
 }
 
@@ -114,10 +136,10 @@ std::string explain_text(const Explanation& explanation) {
   }
   const std::string& key = explanation.subject.entry.proposal.key;
   if (explanation.current != nullptr) {
-    out += fmt::format("now: {} = {} (version {})\n", key, shown(explanation.current->value),
+    out += fmt::format("now: {} = {} (version {})\n", plain(key), shown(explanation.current->value),
                        explanation.current->version);
   } else {
-    out += fmt::format("now: {} has no value\n", key);
+    out += fmt::format("now: {} has no value\n", plain(key));
   }
   return out;
 }
