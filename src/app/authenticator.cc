@@ -1,3 +1,5 @@
+// A bearer token always wins over how the peer came in; digests are compared in constant time.
+
 #include "app/authenticator.h"
 
 #include <openssl/crypto.h>
@@ -29,8 +31,9 @@ mcp::AuthOutcome by_token(const AccessList& access, const std::string& token) {
   if (auto entry = access.tokens.find(token)) {
     return accepted(entry->actor, entry->principal(), entry->scopes);
   }
-  return refused(401, "the bearer token is not known; ask the operator for one "
-                      "(state-engine token new --actor NAME)");
+  return refused(401,
+                 "the bearer token is not known; ask the operator for one "
+                 "(state-engine token new --actor NAME)");
 }
 
 mcp::AuthOutcome by_socket(const mcp::Credentials& peer) {

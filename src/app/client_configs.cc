@@ -1,3 +1,5 @@
+// The shapes differ by client: Cursor wants no "type", VS Code calls its member "servers".
+
 #include "app/client_configs.h"
 
 #include <fmt/format.h>

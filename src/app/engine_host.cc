@@ -1,3 +1,5 @@
+// Wiring, and what to do when the store fails for good: end the process, answering nobody.
+
 #include "app/engine_host.h"
 
 #include <cstdio>
@@ -31,7 +33,8 @@ EngineHost::EngineHost(Service& service, std::unique_ptr<StateStore> store,
     : service_(service),
       config_file_(options.config_file),
       store_(std::move(store)),
-      sink_(bus_, options.raw_egress ? wire::EgressShape::kRaw : wire::EgressShape::kInternalEventV2),
+      sink_(bus_,
+            options.raw_egress ? wire::EgressShape::kRaw : wire::EgressShape::kInternalEventV2),
       metrics_(service.metrics(), service.health()),
       strand_(service.runtime().make_strand()),
       expiry_timer_(strand_),

@@ -1,3 +1,6 @@
+// Lines are written by base/json, so that no field can break out of its line; spdlog only
+// delivers.
+
 #include "app/json_log.h"
 
 #include <spdlog/sinks/stdout_sinks.h>
@@ -51,8 +54,8 @@ std::optional<LogLevel> parse_log_level(std::string_view text) {
 
 JsonLog::JsonLog(std::string service, LogLevel level, const Clock& clock)
     : service_(std::move(service)), level_(level), clock_(clock) {
-  logger_ = std::make_shared<spdlog::logger>(
-      "json", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  logger_ =
+      std::make_shared<spdlog::logger>("json", std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger_->set_pattern("%v");
   logger_->set_level(spdlog::level::trace);
   logger_->flush_on(spdlog::level::trace);

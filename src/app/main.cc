@@ -1,15 +1,15 @@
 // The program: one binary, its services and its commands as subcommands.
 
-#include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/offline.h"
 #include "app/serve.h"
@@ -60,8 +60,8 @@ ServeOptions default_serve_options() {
 void add_engine_options(CLI::App& command, ServeOptions& options) {
   command.add_option("--config", options.config_file,
                      "YAML file with allowedKeys, policy and rules (STATE_ENGINE_CONFIG_PATH)");
-  command.add_option("--data-dir", options.data_dir,
-                     "Where the state lives (STATE_ENGINE_DATA_DIR)")
+  command
+      .add_option("--data-dir", options.data_dir, "Where the state lives (STATE_ENGINE_DATA_DIR)")
       ->capture_default_str();
   command.add_option("--store", options.store, "sqlite, or memory for a state that is not kept")
       ->check(CLI::IsMember({"sqlite", "memory"}))
@@ -81,8 +81,9 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
       "\nPrints one line with the URL on stdout when it is ready; logs go to stderr as JSON.\n"
       "SIGHUP reloads configuration and tokens, SIGTERM and SIGINT stop cleanly.");
   add_engine_options(*command, options);
-  command->add_option("--listen", options.listen,
-                      "HOST:PORT; port 0 takes a free one (STATE_ENGINE_HOST, SERVICE_PORT)")
+  command
+      ->add_option("--listen", options.listen,
+                   "HOST:PORT; port 0 takes a free one (STATE_ENGINE_HOST, SERVICE_PORT)")
       ->capture_default_str();
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
@@ -90,8 +91,7 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
                       "A Host header to accept on a loopback bind, for proxies");
   command->add_option("--allow-origin", options.allowed_origins,
                       "A browser Origin to accept, e.g. https://console.example");
-  command->add_flag("--show-clients", options.show_clients,
-                    "Print client configurations to paste");
+  command->add_flag("--show-clients", options.show_clients, "Print client configurations to paste");
   command->callback([&options, &exit_code] { exit_code = serve(options); });
 }
 
@@ -124,7 +124,8 @@ int run_mcp(const ServeOptions& options) {
 void add_mcp(CLI::App& app, ServeOptions& options, int& exit_code) {
   CLI::App* command = app.add_subcommand("mcp", "Serve one MCP client on stdin and stdout");
   command->footer(
-      "Bridges to the engine that runs on the same --data-dir. If none runs, opens the state itself\n"
+      "Bridges to the engine that runs on the same --data-dir. If none runs, opens the state "
+      "itself\n"
       "for as long as the client stays, with --config.\n"
       "\nExamples:\n"
       "  claude mcp add state -- state-engine mcp\n"
@@ -207,10 +208,11 @@ int new_token(const TokenOptions& options) {
     return 1;
   }
   fmt::print("{}\n", *token);
-  fmt::print(stderr,
-             "This is the only time the token is shown; {} holds its digest. A running engine takes "
-             "it over on SIGHUP.\n",
-             options.file);
+  fmt::print(
+      stderr,
+      "This is the only time the token is shown; {} holds its digest. A running engine takes "
+      "it over on SIGHUP.\n",
+      options.file);
   return 0;
 }
 

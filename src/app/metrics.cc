@@ -1,3 +1,5 @@
+// Label values are bounded: codes and operations, never keys or actors.
+
 #include "app/metrics.h"
 
 namespace state_engine {

@@ -3,14 +3,14 @@
 #ifndef STATE_ENGINE_APP_METRICS_H_
 #define STATE_ENGINE_APP_METRICS_H_
 
+#include <map>
+#include <memory>
+#include <string>
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
-
-#include <map>
-#include <memory>
-#include <string>
 
 #include "app/health.h"
 #include "engine/observer.h"

@@ -3,13 +3,13 @@
 
 #include "app/offline.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <map>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "core/apply.h"
 #include "store/sqlite/backup.h"
@@ -55,9 +55,9 @@ Result<std::unique_ptr<sqlite::Reader>> open_reader(const std::string& data_dir)
   const auto file = sqlite::database_file(data_dir);
   std::error_code ignored;
   if (!std::filesystem::exists(file, ignored)) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("there is no state in {}; name the directory with --data-dir",
-                             data_dir)};
+    return Error{
+        ErrorCode::kNotFound,
+        fmt::format("there is no state in {}; name the directory with --data-dir", data_dir)};
   }
   auto database = sqlite::Database::open(file, sqlite::OpenMode::kSnapshot);
   if (!database.ok()) return database.error();
@@ -65,8 +65,8 @@ Result<std::unique_ptr<sqlite::Reader>> open_reader(const std::string& data_dir)
 }
 
 // Calls `visit` for each entry in seq order until it returns false.
-Status for_each_entry(sqlite::Reader& reader, LogQuery query, std::int64_t total, Progress& progress,
-                      const std::function<bool(const LogEntry&)>& visit) {
+Status for_each_entry(sqlite::Reader& reader, LogQuery query, std::int64_t total,
+                      Progress& progress, const std::function<bool(const LogEntry&)>& visit) {
   query.limit = kPage;
   while (true) {
     auto page = reader.read_log(query);
@@ -88,10 +88,14 @@ json::Object report_json(const sqlite::VerifyReport& report) {
     if (!problem.key.empty()) object["key"] = problem.key;
     problems.push_back(std::move(object));
   }
-  return {{"ok", report.ok()},           {"engineId", report.engine_id},
-          {"headSeq", report.head_seq},  {"headHash", report.head_hash},
-          {"entries", report.entries},   {"keys", report.keys},
-          {"effects", report.effects},   {"problemCount", report.problem_count},
+  return {{"ok", report.ok()},
+          {"engineId", report.engine_id},
+          {"headSeq", report.head_seq},
+          {"headHash", report.head_hash},
+          {"entries", report.entries},
+          {"keys", report.keys},
+          {"effects", report.effects},
+          {"problemCount", report.problem_count},
           {"problems", std::move(problems)}};
 }
 
@@ -138,8 +142,9 @@ int backup_command(const BackupOptions& options) {
   }
   fmt::print("{}: {} bytes, verified up to seq {}\n", report->file.string(), report->bytes,
              report->verified.head_seq);
-  fmt::print("to restore: stop the engine, put the file as state.db into an empty directory, and "
-             "start with that --data-dir\n");
+  fmt::print(
+      "to restore: stop the engine, put the file as state.db into an empty directory, and "
+      "start with that --data-dir\n");
   return 0;
 }
 

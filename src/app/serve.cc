@@ -1,12 +1,15 @@
-#include "app/serve.h"
+// Order of start: configuration, access, store, engine, and only then the doors. Stop is the
+// reverse.
 
-#include <fmt/format.h>
-#include <unistd.h>
+#include "app/serve.h"
 
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "app/client_configs.h"
 #include "app/engine_host.h"
@@ -35,8 +38,7 @@ std::optional<Address> parse_address(std::string_view text) {
       address.host = address.host.substr(1, address.host.size() - 2);
     }
   }
-  const auto [end, fault] =
-      std::from_chars(port.data(), port.data() + port.size(), address.port);
+  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), address.port);
   if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
     return std::nullopt;
   }

@@ -1,12 +1,14 @@
+// Signals are blocked before the first thread starts and read from a descriptor: no handler code.
+
 #include "app/service.h"
+
+#include <cerrno>
+#include <sys/signalfd.h>
 
 #include <fmt/format.h>
 #include <prometheus/text_serializer.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include "app/version.h"
 #include "base/hex.h"
@@ -81,7 +83,8 @@ void Service::add_routes() {
   using net::HttpRequest;
   using net::HttpResponse;
   http_endpoint_.mount(http_);
-  const auto add = [this](std::string path, std::function<HttpResponse(const HttpRequest&)> answer) {
+  const auto add = [this](std::string path,
+                          std::function<HttpResponse(const HttpRequest&)> answer) {
     http_.route(std::move(path), "GET, HEAD", net::sync_handler(std::move(answer)));
   };
   const auto alive = [this](const HttpRequest&) {
@@ -121,10 +124,10 @@ Status Service::open() {
 
 Status Service::serve_stdio() {
   Status status;
-  runtime_.run_blocking([](mcp::StreamEndpoint& endpoint,
-                           Status& out) -> boost::asio::awaitable<void> {
-    out = co_await endpoint.serve_descriptors(STDIN_FILENO, STDOUT_FILENO);
-  }(stream_endpoint_, status));
+  runtime_.run_blocking(
+      [](mcp::StreamEndpoint& endpoint, Status& out) -> boost::asio::awaitable<void> {
+        out = co_await endpoint.serve_descriptors(STDIN_FILENO, STDOUT_FILENO);
+      }(stream_endpoint_, status));
   return status;
 }
 
@@ -152,11 +155,11 @@ void Service::run(const std::function<void()>& on_reload) {
 void Service::close(std::chrono::milliseconds grace) {
   health_.set_started(false);
   if (!std::exchange(open_, false)) return;
-  runtime_.run_blocking([](Service& service,
-                           std::chrono::milliseconds most) -> boost::asio::awaitable<void> {
-    co_await service.http_.shutdown(most);
-    co_await service.stream_endpoint_.shutdown(most);
-  }(*this, grace));
+  runtime_.run_blocking(
+      [](Service& service, std::chrono::milliseconds most) -> boost::asio::awaitable<void> {
+        co_await service.http_.shutdown(most);
+        co_await service.stream_endpoint_.shutdown(most);
+      }(*this, grace));
 }
 
 }  // namespace state_engine

@@ -10,12 +10,12 @@
 #ifndef STATE_ENGINE_APP_SERVICE_H_
 #define STATE_ENGINE_APP_SERVICE_H_
 
-#include <prometheus/registry.h>
-
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <prometheus/registry.h>
 
 #include "app/authenticator.h"
 #include "app/health.h"

@@ -1,10 +1,6 @@
-#include "app/tokens.h"
+// The file is replaced by rename, and its digests are compared to the end whatever they hold.
 
-#include <fmt/format.h>
-#include <fcntl.h>
-#include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "app/tokens.h"
 
 #include <algorithm>
 #include <array>
@@ -14,6 +10,12 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+#include <unistd.h>
 
 #include "base/hex.h"
 #include "base/json.h"
@@ -27,8 +29,8 @@ constexpr std::array<std::string_view, 3> kScopes = {"state:read", "state:write"
 Status check_scopes(const std::vector<std::string>& scopes) {
   for (const std::string& scope : scopes) {
     if (std::find(kScopes.begin(), kScopes.end(), scope) != kScopes.end()) continue;
-    return invalid_argument(fmt::format(
-        "'{}' is no scope; expected state:read, state:write or state:admin", scope));
+    return invalid_argument(
+        fmt::format("'{}' is no scope; expected state:read, state:write or state:admin", scope));
   }
   return {};
 }
@@ -77,13 +79,16 @@ Status write_private(const std::string& path, const std::string& text) {
   const std::string draft = path + ".new";
   const int file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (file < 0) {
-    return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", draft, std::strerror(errno))};
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("cannot write {}: {}", draft, std::strerror(errno))};
   }
-  const bool written = ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       ::fsync(file) == 0;
+  const bool written =
+      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+      ::fsync(file) == 0;
   ::close(file);
   if (!written || ::rename(draft.c_str(), path.c_str()) != 0) {
-    return Error{ErrorCode::kUnavailable, fmt::format("cannot write {}: {}", path, std::strerror(errno))};
+    return Error{ErrorCode::kUnavailable,
+                 fmt::format("cannot write {}: {}", path, std::strerror(errno))};
   }
   return {};
 }
@@ -93,16 +98,18 @@ Status write_private(const std::string& path, const std::string& text) {
 Result<std::vector<TokenEntry>> load_tokens(const std::string& path) {
   std::ifstream file(path);
   if (!file) {
-    return Error{ErrorCode::kNotFound,
-                 fmt::format("cannot read the tokens file {}; make one with `state-engine token new "
-                             "--actor NAME --tokens {}`",
-                             path, path)};
+    return Error{
+        ErrorCode::kNotFound,
+        fmt::format("cannot read the tokens file {}; make one with `state-engine token new "
+                    "--actor NAME --tokens {}`",
+                    path, path)};
   }
   std::stringstream text;
   text << file.rdbuf();
   auto value = json::parse(text.str());
   if (!value.ok()) return invalid_argument(path + ": " + value.error().message);
-  const json::Value* list = value->is_object() ? json::find(value->get_object(), "tokens") : nullptr;
+  const json::Value* list =
+      value->is_object() ? json::find(value->get_object(), "tokens") : nullptr;
   if (list == nullptr || !list->is_array()) {
     return invalid_argument(path + ": expected {\"tokens\": [...]}");
   }

@@ -14,11 +14,11 @@ namespace state_engine::internal {
 }  // namespace state_engine::internal
 
 // Aborts unless `condition` holds. One condition each, in positive form.
-#define SE_ASSERT(condition)                                                             \
-  do {                                                                                   \
-    if (!(condition)) [[unlikely]] {                                                     \
-      ::state_engine::internal::assertion_failed(#condition, __FILE__, __LINE__);        \
-    }                                                                                    \
+#define SE_ASSERT(condition)                                                      \
+  do {                                                                            \
+    if (!(condition)) [[unlikely]] {                                              \
+      ::state_engine::internal::assertion_failed(#condition, __FILE__, __LINE__); \
+    }                                                                             \
   } while (false)
 
 // Marks a branch that no input can reach.

@@ -28,7 +28,8 @@ struct LogField {
   template <typename T>
     requires std::is_arithmetic_v<T>
   LogField(std::string_view field_name, T number) : name(field_name), value(number) {}
-  LogField(std::string_view field_name, json::Value any) : name(field_name), value(std::move(any)) {}
+  LogField(std::string_view field_name, json::Value any)
+      : name(field_name), value(std::move(any)) {}
 
   std::string_view name;
   json::Value value;

@@ -106,18 +106,18 @@ class [[nodiscard]] Status {
 
 // Returns the error of `expression` (a Status or Result) from the enclosing function, if it failed.
 // Statement macros, not statement expressions: g++ 12 crashes on those around co_await.
-#define SE_RETURN_IF_ERROR(expression)                                      \
-  do {                                                                      \
-    if (auto se_status = (expression); !se_status.ok()) {                   \
-      return std::move(se_status).error();                                  \
-    }                                                                       \
+#define SE_RETURN_IF_ERROR(expression)                    \
+  do {                                                    \
+    if (auto se_status = (expression); !se_status.ok()) { \
+      return std::move(se_status).error();                \
+    }                                                     \
   } while (false)
 
-#define SE_CO_RETURN_IF_ERROR(expression)                                   \
-  do {                                                                      \
-    if (auto se_status = (expression); !se_status.ok()) {                   \
-      co_return std::move(se_status).error();                               \
-    }                                                                       \
+#define SE_CO_RETURN_IF_ERROR(expression)                 \
+  do {                                                    \
+    if (auto se_status = (expression); !se_status.ok()) { \
+      co_return std::move(se_status).error();             \
+    }                                                     \
   } while (false)
 
 #endif  // STATE_ENGINE_BASE_RESULT_H_

@@ -1,8 +1,10 @@
+// Integers stay exact: an increment becomes a double only if one of the two already is.
+
 #include "core/apply.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 
@@ -13,9 +15,9 @@ using Outcome = std::variant<Applied, ApplyFault>;
 
 Outcome mismatch(std::string_view op, std::string_view wanted, std::string_view where,
                  const json::Value& seen) {
-  return ApplyFault{RejectionCode::kTypeMismatch,
-                    fmt::format("{} needs {} as {}, found {}", op, wanted, where,
-                                json::type_name(seen))};
+  return ApplyFault{
+      RejectionCode::kTypeMismatch,
+      fmt::format("{} needs {} as {}, found {}", op, wanted, where, json::type_name(seen))};
 }
 
 Outcome increment(const json::Value* current, const json::Value& by) {

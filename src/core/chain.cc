@@ -1,3 +1,6 @@
+// The digested text is built by hand in a fixed member order, since it must never change by
+// accident.
+
 #include "core/chain.h"
 
 #include <fmt/format.h>

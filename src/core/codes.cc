@@ -1,3 +1,5 @@
+// docs/errors.md is generated from this table, and a test compares the two.
+
 #include "core/codes.h"
 
 #include <array>
@@ -11,8 +13,7 @@ constexpr std::array<RejectionInfo, 14> kTable{{
     {RejectionCode::kInvalidProposal, "invalid_proposal",
      "The proposal is malformed: a field is missing, has the wrong type or is out of range.",
      "Correct the field that the message names and propose again with a new id.", true, false, 2},
-    {RejectionCode::kKeyNotAllowed, "key_not_allowed",
-     "The key matches no entry of allowedKeys.",
+    {RejectionCode::kKeyNotAllowed, "key_not_allowed", "The key matches no entry of allowedKeys.",
      "Use an allowed key, or ask the operator to add it to allowedKeys.", true, false, 3},
     {RejectionCode::kActorNotAllowed, "actor_not_allowed",
      "The policy does not let this actor do this operation on this key.",
@@ -31,12 +32,12 @@ constexpr std::array<RejectionInfo, 14> kTable{{
      "Decide again on the current snapshot in the answer and propose with its version and a new "
      "id.",
      true, false, 4},
-    {RejectionCode::kTooLarge, "too_large", "A part of the proposal, or its result, exceeds a limit.",
+    {RejectionCode::kTooLarge, "too_large",
+     "A part of the proposal, or its result, exceeds a limit.",
      "Shorten or split it; the message names limit and actual size.", true, false, 1},
     {RejectionCode::kRateLimited, "rate_limited", "The key's rate limit is used up for now.",
      "Wait retryAfterMs, then send the same proposal with the same id.", false, true, 6},
-    {RejectionCode::kIdReused, "id_reused",
-     "This id was used before for a different proposal.",
+    {RejectionCode::kIdReused, "id_reused", "This id was used before for a different proposal.",
      "Propose with a new id; an id belongs to one payload for ever.", false, false, 1},
     {RejectionCode::kRuleBudgetExceeded, "rule_budget_exceeded",
      "The rules that this change sets off go deeper or fire more often than allowed.",

@@ -1,3 +1,5 @@
+// Keys are ASCII on purpose: no two keys look alike, and every store and bus can hold them.
+
 #include "core/keys.h"
 
 #include <fmt/format.h>
@@ -22,8 +24,9 @@ std::optional<std::string> key_fault(std::string_view key) {
   }
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (is_key_char(key[i])) continue;
-    return fmt::format("key has the byte 0x{:02x} at position {}; allowed are A-Z a-z 0-9 . _ : / @ -",
-                       static_cast<unsigned char>(key[i]), i);
+    return fmt::format(
+        "key has the byte 0x{:02x} at position {}; allowed are A-Z a-z 0-9 . _ : / @ -",
+        static_cast<unsigned char>(key[i]), i);
   }
   return std::nullopt;
 }

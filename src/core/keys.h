@@ -17,12 +17,10 @@ std::optional<std::string> key_fault(std::string_view key);
 
 // A parsed pattern.
 struct KeyPattern {
-  std::string text;    // without the '*'
+  std::string text;     // without the '*'
   bool prefix = false;  // ended in '*'
 
-  bool matches(std::string_view key) const {
-    return prefix ? key.starts_with(text) : key == text;
-  }
+  bool matches(std::string_view key) const { return prefix ? key.starts_with(text) : key == text; }
   // Exact patterns are more specific than any prefix, longer prefixes than shorter ones.
   bool more_specific_than(const KeyPattern& other) const {
     if (prefix != other.prefix) return !prefix;

@@ -1,8 +1,10 @@
+// Patterns are sorted once, most specific first, so that the first match decides.
+
 #include "core/policy.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "base/hex.h"
 
@@ -29,7 +31,8 @@ json::Value rule_json(const PolicyRuleConfig& rule) {
   if (rule.ops) object["ops"] = ops_json(*rule.ops);
   if (rule.schema) object["schema"] = *rule.schema;
   if (rule.rate) {
-    object["rate"] = json::Object{{"perSecond", rule.rate->per_second}, {"burst", rule.rate->burst}};
+    object["rate"] =
+        json::Object{{"perSecond", rule.rate->per_second}, {"burst", rule.rate->burst}};
   }
   if (rule.ttl_default) object["ttlDefaultMs"] = rule.ttl_default->count();
   if (rule.ttl_max) object["ttlMaxMs"] = rule.ttl_max->count();
@@ -103,7 +106,8 @@ void compile_rule(const PolicyRuleConfig& config, const std::string& path,
       return other.pattern.str() == key.str();
     });
     if (taken) {
-      faults.push_back({path + ".keys", fmt::format("'{}' stands in two policy entries", key.str())});
+      faults.push_back(
+          {path + ".keys", fmt::format("'{}' stands in two policy entries", key.str())});
       continue;
     }
     PolicyRule rule = base;
@@ -128,8 +132,8 @@ double seconds(std::chrono::milliseconds duration) {
 }  // namespace
 
 std::vector<std::string> default_allowed_keys() {
-  return {"stream.state",      "stream.title", "stream.category", "obs.scene",
-          "user.disposition.*", "user.fact.*"};
+  return {"stream.state", "stream.title",       "stream.category",
+          "obs.scene",    "user.disposition.*", "user.fact.*"};
 }
 
 Policy::Compiled Policy::compile(const PolicyConfig& config) {
@@ -167,28 +171,30 @@ std::optional<PolicyDenial> Policy::check(const Proposal& proposal, const Policy
   }
   if (rule == nullptr) return std::nullopt;
   if (rule->writers) {
-    const bool writer = std::any_of(
-        rule->writers->begin(), rule->writers->end(),
-        [&](const KeyPattern& pattern) { return pattern.matches(proposal.actor); });
+    const bool writer =
+        std::any_of(rule->writers->begin(), rule->writers->end(),
+                    [&](const KeyPattern& pattern) { return pattern.matches(proposal.actor); });
     if (!writer) {
-      return PolicyDenial{RejectionCode::kActorNotAllowed,
-                          fmt::format("Actor '{}' may not write '{}': writers of {} are {}",
-                                      proposal.actor, proposal.key, rule->pattern.str(),
-                                      listed(*rule->writers))};
+      return PolicyDenial{
+          RejectionCode::kActorNotAllowed,
+          fmt::format("Actor '{}' may not write '{}': writers of {} are {}", proposal.actor,
+                      proposal.key, rule->pattern.str(), listed(*rule->writers))};
     }
   }
-  if (rule->ops && std::find(rule->ops->begin(), rule->ops->end(), proposal.op) == rule->ops->end()) {
+  if (rule->ops &&
+      std::find(rule->ops->begin(), rule->ops->end(), proposal.op) == rule->ops->end()) {
     std::string allowed;
-    for (const Op op : *rule->ops) allowed += (allowed.empty() ? "" : ", ") + std::string(to_string(op));
+    for (const Op op : *rule->ops)
+      allowed += (allowed.empty() ? "" : ", ") + std::string(to_string(op));
     return PolicyDenial{RejectionCode::kActorNotAllowed,
                         fmt::format("Operation '{}' is not allowed on '{}': allowed are {}",
                                     to_string(proposal.op), proposal.key, allowed)};
   }
   if (rule->ttl_max && proposal.ttl && *proposal.ttl > *rule->ttl_max) {
-    return PolicyDenial{RejectionCode::kInvalidValue,
-                        fmt::format("ttl of {} s exceeds the maximum of {} s for {}",
-                                    seconds(*proposal.ttl), seconds(*rule->ttl_max),
-                                    rule->pattern.str())};
+    return PolicyDenial{
+        RejectionCode::kInvalidValue,
+        fmt::format("ttl of {} s exceeds the maximum of {} s for {}", seconds(*proposal.ttl),
+                    seconds(*rule->ttl_max), rule->pattern.str())};
   }
   return std::nullopt;
 }
@@ -197,9 +203,9 @@ std::optional<PolicyDenial> Policy::check_value(const json::Value& value,
                                                 const PolicyRule* rule) const {
   if (rule == nullptr || rule->schema == nullptr) return std::nullopt;
   if (auto fault = rule->schema->check(value)) {
-    return PolicyDenial{RejectionCode::kInvalidValue,
-                        fmt::format("The value breaks the schema of {}: {}", rule->pattern.str(),
-                                    *fault)};
+    return PolicyDenial{
+        RejectionCode::kInvalidValue,
+        fmt::format("The value breaks the schema of {}: {}", rule->pattern.str(), *fault)};
   }
   return std::nullopt;
 }

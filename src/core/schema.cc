@@ -6,13 +6,13 @@
 
 #include "core/schema.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <exception>
 #include <regex>
 #include <vector>
+
+#include <fmt/format.h>
 
 // Without it valijson ends the process at a schema that it cannot read.
 #define VALIJSON_USE_EXCEPTIONS 1
@@ -30,11 +30,14 @@ namespace {
 using valijson::adapters::BoostJsonAdapter;
 
 // Keywords whose value is one schema.
-constexpr std::array kSchemaKeywords = {
-    std::string_view("additionalItems"), std::string_view("additionalProperties"),
-    std::string_view("contains"),        std::string_view("else"),
-    std::string_view("if"),              std::string_view("not"),
-    std::string_view("propertyNames"),   std::string_view("then")};
+constexpr std::array kSchemaKeywords = {std::string_view("additionalItems"),
+                                        std::string_view("additionalProperties"),
+                                        std::string_view("contains"),
+                                        std::string_view("else"),
+                                        std::string_view("if"),
+                                        std::string_view("not"),
+                                        std::string_view("propertyNames"),
+                                        std::string_view("then")};
 
 // Keywords whose value is a list of schemas.
 constexpr std::array kListKeywords = {std::string_view("allOf"), std::string_view("anyOf"),
@@ -46,21 +49,33 @@ constexpr std::array kMapKeywords = {std::string_view("definitions"),
                                      std::string_view("properties")};
 
 // Keywords that hold no schema.
-constexpr std::array kPlainKeywords = {
-    std::string_view("$comment"),      std::string_view("$id"),
-    std::string_view("$ref"),          std::string_view("$schema"),
-    std::string_view("const"),         std::string_view("default"),
-    std::string_view("description"),   std::string_view("enum"),
-    std::string_view("examples"),      std::string_view("exclusiveMaximum"),
-    std::string_view("exclusiveMinimum"), std::string_view("maxItems"),
-    std::string_view("maxLength"),     std::string_view("maxProperties"),
-    std::string_view("maximum"),       std::string_view("minItems"),
-    std::string_view("minLength"),     std::string_view("minProperties"),
-    std::string_view("minimum"),       std::string_view("multipleOf"),
-    std::string_view("pattern"),       std::string_view("readOnly"),
-    std::string_view("required"),      std::string_view("title"),
-    std::string_view("type"),          std::string_view("uniqueItems"),
-    std::string_view("writeOnly")};
+constexpr std::array kPlainKeywords = {std::string_view("$comment"),
+                                       std::string_view("$id"),
+                                       std::string_view("$ref"),
+                                       std::string_view("$schema"),
+                                       std::string_view("const"),
+                                       std::string_view("default"),
+                                       std::string_view("description"),
+                                       std::string_view("enum"),
+                                       std::string_view("examples"),
+                                       std::string_view("exclusiveMaximum"),
+                                       std::string_view("exclusiveMinimum"),
+                                       std::string_view("maxItems"),
+                                       std::string_view("maxLength"),
+                                       std::string_view("maxProperties"),
+                                       std::string_view("maximum"),
+                                       std::string_view("minItems"),
+                                       std::string_view("minLength"),
+                                       std::string_view("minProperties"),
+                                       std::string_view("minimum"),
+                                       std::string_view("multipleOf"),
+                                       std::string_view("pattern"),
+                                       std::string_view("readOnly"),
+                                       std::string_view("required"),
+                                       std::string_view("title"),
+                                       std::string_view("type"),
+                                       std::string_view("uniqueItems"),
+                                       std::string_view("writeOnly")};
 
 template <std::size_t kSize>
 bool contains(const std::array<std::string_view, kSize>& names, std::string_view name) {
@@ -77,8 +92,9 @@ class SchemaCheck {
   Status check(const json::Value& schema, const std::string& path) {
     if (schema.is_bool()) return {};
     if (!schema.is_object()) {
-      return invalid_argument(fmt::format("{}: expected a schema (an object or a boolean), found {}",
-                                          shown(path), json::type_name(schema)));
+      return invalid_argument(
+          fmt::format("{}: expected a schema (an object or a boolean), found {}", shown(path),
+                      json::type_name(schema)));
     }
     const json::Object& object = schema.get_object();
     for (const auto& [name, value] : object) {
@@ -102,9 +118,9 @@ class SchemaCheck {
     if (name == "pattern") return check_pattern(owner, value, path);
     if (name == "$ref") return check_reference(value, path);
     if (contains(kPlainKeywords, name)) return {};
-    return invalid_argument(fmt::format(
-        "{}: '{}' is no keyword of JSON Schema draft-7 that is checked here; remove it", path,
-        name));
+    return invalid_argument(
+        fmt::format("{}: '{}' is no keyword of JSON Schema draft-7 that is checked here; remove it",
+                    path, name));
   }
 
   Status check_list(const json::Value& value, const std::string& path) {
@@ -154,8 +170,8 @@ class SchemaCheck {
     const auto length = json::find_int(owner, "maxLength");
     const auto most = static_cast<std::int64_t>(limits::kPatternInputCharsMax);
     if (!length || *length > most) {
-      return invalid_argument(fmt::format(
-          "{}: a pattern needs \"maxLength\" of at most {} beside it", path, most));
+      return invalid_argument(
+          fmt::format("{}: a pattern needs \"maxLength\" of at most {} beside it", path, most));
     }
     return {};
   }
@@ -270,8 +286,9 @@ Result<std::shared_ptr<const ValueSchema>> ValueSchema::compile(const json::Valu
 
 std::optional<std::string> ValueSchema::check(const json::Value& value) const {
   if (compiled_->uses_patterns && has_long_string(value)) {
-    return fmt::format("a string is longer than the {} characters that a schema with a pattern allows",
-                       limits::kPatternInputCharsMax);
+    return fmt::format(
+        "a string is longer than the {} characters that a schema with a pattern allows",
+        limits::kPatternInputCharsMax);
   }
   try {
     // Strong types: "5" is no number.

@@ -23,8 +23,7 @@ std::string_view to_string(Op op) {
 }
 
 std::optional<Op> parse_op(std::string_view text) {
-  for (const Op op :
-       {Op::kSet, Op::kDelete, Op::kIncrement, Op::kPush, Op::kMerge, Op::kExpire}) {
+  for (const Op op : {Op::kSet, Op::kDelete, Op::kIncrement, Op::kPush, Op::kMerge, Op::kExpire}) {
     if (to_string(op) == text) return op;
   }
   return std::nullopt;

@@ -1,3 +1,5 @@
+// One fault at a time: the first one found is what the proposer has to mend first.
+
 #include "core/validate.h"
 
 #include <fmt/format.h>

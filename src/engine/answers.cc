@@ -1,3 +1,5 @@
+// One place makes answers, so that a repetition gives what the first delivery gave.
+
 #include "engine/answers.h"
 
 #include <fmt/format.h>

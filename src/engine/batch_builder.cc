@@ -6,9 +6,9 @@
 
 #include "engine/batch_builder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "core/chain.h"
@@ -172,8 +172,9 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
   const Proposal& proposal = decision.proposal;
   if (auto fault = validate(proposal)) return PolicyDenial{fault->code, fault->message};
   if (!decision.internal && is_reserved_actor(proposal.actor)) {
-    return PolicyDenial{RejectionCode::kActorNotAllowed,
-                        fmt::format("Actor '{}' is reserved for the engine itself", proposal.actor)};
+    return PolicyDenial{
+        RejectionCode::kActorNotAllowed,
+        fmt::format("Actor '{}' is reserved for the engine itself", proposal.actor)};
   }
   if (!decision.internal && proposal.op == Op::kExpire) {
     return PolicyDenial{RejectionCode::kInvalidProposal,
@@ -183,8 +184,8 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
     if (auto denial = env_.policy->check(proposal, rule)) return denial;
   }
   if (!decision.internal && rule != nullptr) {
-    if (auto wait = env_.rates.acquire(*rule, proposal.actor, env_.monotonic_now,
-                                       !decision.dry_run)) {
+    if (auto wait =
+            env_.rates.acquire(*rule, proposal.actor, env_.monotonic_now, !decision.dry_run)) {
       result.retry_after = *wait;
       return PolicyDenial{RejectionCode::kRateLimited,
                           fmt::format("Rate limit of {} is used up; wait {} ms",
@@ -213,8 +214,8 @@ MutationResult BatchBuilder::decide_one(const Decision& decision, int depth,
     }
     return result;
   }
-  auto outcome = apply_op(proposal.op, visible != nullptr ? &visible->value : nullptr,
-                          proposal.value);
+  auto outcome =
+      apply_op(proposal.op, visible != nullptr ? &visible->value : nullptr, proposal.value);
   if (auto* fault = std::get_if<ApplyFault>(&outcome)) {
     return reject(decision, rule, fault->code, fault->message);
   }
@@ -311,8 +312,8 @@ std::optional<Proposal> BatchBuilder::due_expiry(std::string_view key) const {
   proposal.op = Op::kExpire;
   proposal.key = current->key;
   proposal.actor = kEngineActor;
-  proposal.reason = fmt::format("ttl of {} s ran out",
-                                static_cast<double>(current->ttl->count()) / 1000.0);
+  proposal.reason =
+      fmt::format("ttl of {} s ran out", static_cast<double>(current->ttl->count()) / 1000.0);
   proposal.causation_id = current->mutation_id;
   proposal.ts = env_.now;
   return proposal;
@@ -361,8 +362,9 @@ bool BatchBuilder::run_rules(std::vector<Pending> pending, std::vector<MutationR
       }
       if (!outcome.fired) continue;
       if (++firings > limits::kRuleFiringsMax) {
-        fault = fmt::format("rule '{}' is firing number {} of this mutation; at most {} are allowed",
-                            outcome.rule_id, firings, limits::kRuleFiringsMax);
+        fault =
+            fmt::format("rule '{}' is firing number {} of this mutation; at most {} are allowed",
+                        outcome.rule_id, firings, limits::kRuleFiringsMax);
         return false;
       }
       if (!outcome.derived.empty() && cause.depth >= limits::kRuleDepthMax) {

@@ -63,9 +63,8 @@ class BatchBuilder final : private StateLookup, private TruthStore {
 
   // Decides a transaction. `known[i]` is the stored record of member i's id, or null.
   // REQUIRES: 1 to kTransactionMembersMax members; known.size() == members.size().
-  TransactionResult decide_transaction(const TransactionProposal& transaction,
-                                       const Origin& origin, bool dry_run,
-                                       std::span<const LogEntry* const> known);
+  TransactionResult decide_transaction(const TransactionProposal& transaction, const Origin& origin,
+                                       bool dry_run, std::span<const LogEntry* const> known);
 
   // Commits the expiry of `key` if its deadline has come.
   void expire_if_due(std::string_view key);
@@ -155,7 +154,7 @@ class BatchBuilder final : private StateLookup, private TruthStore {
                                       bool dry_run, std::size_t failed, MutationResult cause);
 
   DecisionEnvironment env_;
-  std::deque<LogEntry> entries_;  // references stay valid while it grows
+  std::deque<LogEntry> entries_;      // references stay valid while it grows
   std::vector<SnapshotPtr> befores_;  // per entry: what readers saw before; for changes()
   std::vector<SnapshotPtr> afters_;   // per entry: the new snapshot; null if rejected
   std::vector<Effect> effects_;

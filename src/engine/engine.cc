@@ -1,12 +1,15 @@
+// The writer is not a thread that waits but a coroutine that exists while there is work: submit()
+// starts drain(), which ends when the queue is empty. While a group commits, the next one gathers.
+
 #include "engine/engine.h"
 
-#include <fmt/format.h>
+#include <exception>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "engine/answers.h"
@@ -29,9 +32,8 @@ asio::awaitable<T> await_callback(Start start) {
         auto shared = std::make_shared<decltype(handler)>(std::move(handler));
         begin([shared](T value) {
           const auto executor = asio::get_associated_executor(*shared);
-          asio::post(executor, [shared, value = std::move(value)]() mutable {
-            (*shared)(std::move(value));
-          });
+          asio::post(executor,
+                     [shared, value = std::move(value)]() mutable { (*shared)(std::move(value)); });
         });
       },
       asio::use_awaitable, std::move(start));
@@ -218,8 +220,7 @@ void Engine::submit(Work work) {
 void Engine::refuse(Work& work, std::string_view why) {
   const auto retry = store_refused_ ? kRetryAfterStoreFault : kRetryAfter;
   if (auto* single = std::get_if<SingleWork>(&work.what)) {
-    single->result =
-        plain_answer(single->proposal, RejectionCode::kUnavailable, std::string(why));
+    single->result = plain_answer(single->proposal, RejectionCode::kUnavailable, std::string(why));
     single->result.retry_after = retry;
   } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
     transaction->result = {};
@@ -332,8 +333,8 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
     co_return;
   }
   warn_if_clock_jumped();
-  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, truths_,
-                        deps_.random, head_, clock_.now(), clock_.monotonic_now()});
+  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, truths_, deps_.random,
+                        head_, clock_.now(), clock_.monotonic_now()});
   decide_group(group, *records, builder);
   if (builder.empty()) {
     answer(group);
@@ -457,8 +458,8 @@ Engine::Awaitable<void> Engine::watch_expiry() {
       continue;
     }
     const auto next = expiry_.next();
-    const std::chrono::nanoseconds wait =
-        next ? std::chrono::nanoseconds(*next - now) : std::chrono::nanoseconds(std::chrono::hours{1});
+    const std::chrono::nanoseconds wait = next ? std::chrono::nanoseconds(*next - now)
+                                               : std::chrono::nanoseconds(std::chrono::hours{1});
     // An hour at most: a wall clock set forward moves engine time without waking anyone.
     co_await deps_.expiry_timer.sleep_for(std::min<std::chrono::nanoseconds>(
         wait, next ? std::chrono::seconds{1} : std::chrono::hours{1}));

@@ -15,8 +15,6 @@
 #ifndef STATE_ENGINE_ENGINE_ENGINE_H_
 #define STATE_ENGINE_ENGINE_ENGINE_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -24,6 +22,9 @@
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -191,10 +192,10 @@ class Engine {
   bool accepting_ = false;
   bool failed_ = false;
   bool stopping_ = false;
-  bool store_refused_ = false;  // the last commit was refused
+  bool store_refused_ = false;     // the last commit was refused
   bool expiries_refused_ = false;  // expiries went back to the queue: wait before they are tried
-  int tasks_ = 0;               // spawned and not finished
-  std::function<void()> idle_;  // called when tasks_ reaches 0 during stop()
+  int tasks_ = 0;                  // spawned and not finished
+  std::function<void()> idle_;     // called when tasks_ reaches 0 during stop()
   Timestamp last_wall_{};
   std::chrono::nanoseconds last_monotonic_{0};
 };

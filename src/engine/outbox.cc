@@ -1,3 +1,6 @@
+// Delivered effects are marked in groups, since each mark is a durable write; a crash before the
+// mark means a second delivery of the same id and bytes, never a lost one.
+
 #include "engine/outbox.h"
 
 #include <algorithm>

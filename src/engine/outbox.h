@@ -10,11 +10,12 @@
 #ifndef STATE_ENGINE_ENGINE_OUTBOX_H_
 #define STATE_ENGINE_ENGINE_OUTBOX_H_
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <deque>
 #include <string>
 #include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
 
 #include "base/log.h"
 #include "engine/engine_clock.h"

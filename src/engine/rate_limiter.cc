@@ -1,3 +1,6 @@
+// A token bucket is filled when it is looked at, from the monotonic clock; nothing runs in
+// between.
+
 #include "engine/rate_limiter.h"
 
 #include <algorithm>

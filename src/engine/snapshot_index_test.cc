@@ -1,10 +1,10 @@
 #include "engine/snapshot_index.h"
 
-#include <fmt/format.h>
-#include <gtest/gtest.h>
-
 #include <map>
 #include <thread>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include "base/random.h"
 

@@ -162,9 +162,9 @@ TransactionResult BatchBuilder::abort_transaction(const TransactionProposal& tra
       result.members.push_back(std::move(member));
       continue;
     }
-    result.members.push_back(reject(decision, rule, RejectionCode::kTransactionAborted,
-                                    fmt::format("mutation {} of the transaction was rejected: {}",
-                                                failed, cause.error)));
+    result.members.push_back(reject(
+        decision, rule, RejectionCode::kTransactionAborted,
+        fmt::format("mutation {} of the transaction was rejected: {}", failed, cause.error)));
   }
   return result;
 }

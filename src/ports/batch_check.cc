@@ -1,3 +1,5 @@
+// The checks that every store makes before it writes, in one place, so that none forgets one.
+
 #include "ports/batch_check.h"
 
 #include <string_view>

@@ -3,11 +3,12 @@
 #ifndef STATE_ENGINE_PORTS_BUS_H_
 #define STATE_ENGINE_PORTS_BUS_H_
 
-#include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <boost/asio/awaitable.hpp>
 
 namespace state_engine {
 

@@ -7,7 +7,8 @@
 //   (4) The log is append-only; a mutation id has at most one record (I3).
 //
 // Ownership: the engine's owner owns the store, which outlives every awaitable it returned.
-// Threads:   commit(), mark_effects() and save_source() are called on the engine strand; several may
+// Threads:   commit(), mark_effects() and save_source() are called on the engine strand; several
+// may
 //            be outstanding and take effect in the order of the calls. The reads may be called
 //            from any executor, several at once. Awaitables resume on the caller's executor.
 // Errors:    every read may fail with kUnavailable (try again) or kDataLoss (stop the process).
@@ -15,13 +16,14 @@
 #ifndef STATE_ENGINE_PORTS_STATE_STORE_H_
 #define STATE_ENGINE_PORTS_STATE_STORE_H_
 
-#include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
 #include "core/types.h"
@@ -84,10 +86,10 @@ struct CommitReply {
 // Which log entries to read. Criteria are ANDed; an empty string means "any".
 struct LogQuery {
   std::string key;
-  std::string prefix;          // of the key
+  std::string prefix;  // of the key
   std::string actor;
   std::string mutation_id;
-  std::string causation_id;    // entries that this mutation caused
+  std::string causation_id;  // entries that this mutation caused
   std::string transaction_id;
   std::int64_t after_seq = 0;   // exclusive
   std::int64_t before_seq = 0;  // exclusive; 0 = no bound

@@ -3,8 +3,9 @@
 #ifndef STATE_ENGINE_PORTS_TIMER_H_
 #define STATE_ENGINE_PORTS_TIMER_H_
 
-#include <boost/asio/awaitable.hpp>
 #include <chrono>
+
+#include <boost/asio/awaitable.hpp>
 
 namespace state_engine {
 

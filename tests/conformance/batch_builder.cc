@@ -1,3 +1,5 @@
+// Builds batches as the engine would: chained, folded, versions dense.
+
 #include "tests/conformance/batch_builder.h"
 
 #include <stdexcept>

@@ -1,3 +1,5 @@
+// The promises of ports/state_store.h, one test each; every store runs them all.
+
 #include "tests/conformance/state_store_suite.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Checks the invariants on a raw dump of the store, with code of its own where that is possible.
+
 #include "tests/simulation/invariants.h"
 
 #include <set>

@@ -1,3 +1,6 @@
+// One thread, virtual time, one seed: clients, faults and crashes all come from the same
+// generator.
+
 #include "tests/simulation/simulation.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// An engine with every port replaced, on one thread and virtual time.
+
 #include "tests/support/engine_world.h"
 
 #include <boost/asio/strand.hpp>

@@ -1,3 +1,5 @@
+// Handlers are called outside the lock, since one may subscribe or publish itself.
+
 #include "bus/memory/memory_bus.h"
 
 #include <map>

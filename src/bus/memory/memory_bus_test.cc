@@ -1,10 +1,9 @@
 #include "bus/memory/memory_bus.h"
 
-#include <gtest/gtest.h>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gtest/gtest.h>
 
 namespace state_engine {
 namespace {
@@ -12,8 +11,7 @@ namespace {
 PublishOutcome publish(MemoryBus& bus, std::string subject, std::string body) {
   boost::asio::io_context context;
   auto outcome = boost::asio::co_spawn(
-      context, bus.publish({std::move(subject), std::move(body), "id-1"}),
-      boost::asio::use_future);
+      context, bus.publish({std::move(subject), std::move(body), "id-1"}), boost::asio::use_future);
   context.run();
   return outcome.get();
 }

@@ -1,3 +1,5 @@
+// The same facts twice, as sentences and as data: nothing in the text is missing from the data.
+
 #include "mcp/state/explain_text.h"
 
 #include <fmt/format.h>

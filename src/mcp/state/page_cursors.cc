@@ -1,10 +1,12 @@
-#include "mcp/state/page_cursors.h"
+// A cursor is "<seq>.<hex of the last key>": the revision and where in it the next page begins.
 
-#include <fmt/format.h>
+#include "mcp/state/page_cursors.h"
 
 #include <algorithm>
 #include <charconv>
 #include <span>
+
+#include <fmt/format.h>
 
 #include "base/hex.h"
 #include "base/limits.h"
@@ -36,8 +38,8 @@ std::string PageCursors::pin(const SnapshotView& view, std::string_view last_key
     pinned_.push_front(view);
     if (pinned_.size() > limits::kCursorsPinnedMax) pinned_.pop_back();
   }
-  const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(last_key.data()),
-                               last_key.size());
+  const auto bytes =
+      std::span(reinterpret_cast<const std::uint8_t*>(last_key.data()), last_key.size());
   return fmt::format("{}.{}", view.seq(), to_hex(bytes));
 }
 

@@ -33,7 +33,7 @@ class PageCursors {
   std::optional<Position> resume(std::string_view cursor);
 
  private:
-  std::mutex mutex_;  // a list of at most 64 entries; held for its walk
+  std::mutex mutex_;                // a list of at most 64 entries; held for its walk
   std::list<SnapshotView> pinned_;  // used last first
 };
 

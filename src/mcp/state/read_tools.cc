@@ -42,9 +42,8 @@ std::vector<std::string> similar_keys(const SnapshotView& view, std::string_view
     if (++looked > kSimilarLooked || !item->key.starts_with(segment.substr(0, 1))) return false;
     if (!item->visible_at(now) || item->key.size() > 128) return true;
     const std::size_t edits = distance(key, item->key);
-    const bool same_segment =
-        item->key.starts_with(segment) && item->key.size() > segment.size() &&
-        item->key[segment.size()] == '.';
+    const bool same_segment = item->key.starts_with(segment) && item->key.size() > segment.size() &&
+                              item->key[segment.size()] == '.';
     if (edits <= std::max<std::size_t>(2, key.size() / 4) || same_segment) {
       found.emplace_back(edits, item->key);
     }
@@ -84,8 +83,8 @@ std::string similar_text(const std::vector<std::pair<std::string, std::vector<st
 
 StateService::Reply StateService::get_state(json::Object arguments, RequestContext& context) {
   ArgumentReader reader(arguments, "get_state");
-  const std::vector<std::string> keys = reader.required_string_list(
-      "keys", {.items_min = 0, .items_max = limits::kReadKeysMax});
+  const std::vector<std::string> keys =
+      reader.required_string_list("keys", {.items_min = 0, .items_max = limits::kReadKeysMax});
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
   const SnapshotView view = engine_.view();
@@ -114,8 +113,7 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
 StateService::Reply StateService::get_state_prefix(json::Object arguments,
                                                    RequestContext& context) {
   ArgumentReader reader(arguments, "get_state_prefix");
-  const std::string prefix =
-      reader.required_string("prefix", {.bytes_max = limits::kKeyBytesMax});
+  const std::string prefix = reader.required_string("prefix", {.bytes_max = limits::kKeyBytesMax});
   const auto limit = static_cast<std::size_t>(
       reader.optional_int("limit", 1, limits::kPrefixPageMax)
           .value_or(static_cast<std::int64_t>(limits::kPrefixPageDefault)));

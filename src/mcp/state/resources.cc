@@ -71,8 +71,8 @@ std::string collection_text(const SnapshotView& view, std::string_view prefix, T
     items.push_back(json::Object{{"key", item->key}, {"version", item->version}});
     return true;
   });
-  return json::write(json::Object{
-      {"keys", std::move(items)}, {"truncated", truncated}, {"asOfSeq", view.seq()}});
+  return json::write(
+      json::Object{{"keys", std::move(items)}, {"truncated", truncated}, {"asOfSeq", view.seq()}});
 }
 
 }  // namespace
@@ -111,23 +111,23 @@ void StateService::add_resources(Server& server) {
   server.set_resource_reader(
       [this](std::string uri, RequestContext&) { return read_resource(std::move(uri)); });
   server.set_subscribable(is_state_uri);
-  server.set_completion([this](CompletionRequest request, RequestContext&)
-                            -> boost::asio::awaitable<Result<std::vector<std::string>>> {
-    std::vector<std::string> keys;
-    const Timestamp now = engine_.now();
-    engine_.view().scan(request.value, [&](const SnapshotPtr& item) {
-      if (!item->key.starts_with(request.value)) return false;
-      if (item->visible_at(now)) keys.push_back(item->key);
-      return keys.size() < 101;
-    });
-    co_return keys;
-  });
+  server.set_completion(
+      [this](CompletionRequest request,
+             RequestContext&) -> boost::asio::awaitable<Result<std::vector<std::string>>> {
+        std::vector<std::string> keys;
+        const Timestamp now = engine_.now();
+        engine_.view().scan(request.value, [&](const SnapshotPtr& item) {
+          if (!item->key.starts_with(request.value)) return false;
+          if (item->visible_at(now)) keys.push_back(item->key);
+          return keys.size() < 101;
+        });
+        co_return keys;
+      });
 }
 
 boost::asio::awaitable<Result<PromptResult>> StateService::resume_prompt(json::Object arguments) {
   const std::string prefix = json::find_string(arguments, "prefix").value_or("");
-  std::string text =
-      "You are picking up work in a running system. This is its committed state";
+  std::string text = "You are picking up work in a running system. This is its committed state";
   text += prefix.empty() ? ":\n" : fmt::format(" under '{}':\n", prefix);
   const Timestamp now = engine_.now();
   std::size_t shown = 0;
@@ -142,8 +142,9 @@ boost::asio::awaitable<Result<PromptResult>> StateService::resume_prompt(json::O
     return true;
   });
   if (shown == 0) text += "- nothing yet\n";
-  text += "Read again with get_state right before you act; write with propose_mutation and the "
-          "version you read.";
+  text +=
+      "Read again with get_state right before you act; write with propose_mutation and the "
+      "version you read.";
   PromptResult result;
   result.description = "The current state, to continue from";
   result.messages.push_back(json::Object{

@@ -1,3 +1,6 @@
+// What is offered to clients; the handlers are in read_tools, write_tools, log_tools and
+// resources.
+
 #include "mcp/state/state_service.h"
 
 #include "mcp/state/tool_schemas.h"
@@ -26,13 +29,13 @@ void StateService::install(Server& server) {
 }
 
 void StateService::add_tools(Server& server) {
-  const ToolAnnotations reads{.read_only = true, .destructive = false, .idempotent = true,
-                              .open_world = false};
-  const ToolAnnotations writes{.read_only = false, .destructive = true, .idempotent = false,
-                               .open_world = false};
+  const ToolAnnotations reads{
+      .read_only = true, .destructive = false, .idempotent = true, .open_world = false};
+  const ToolAnnotations writes{
+      .read_only = false, .destructive = true, .idempotent = false, .open_world = false};
   const auto add = [&](std::string_view name, const ToolAnnotations& annotations,
-                       std::string_view scope, Reply (StateService::*method)(json::Object,
-                                                                             RequestContext&)) {
+                       std::string_view scope,
+                       Reply (StateService::*method)(json::Object, RequestContext&)) {
     ToolDefinition tool = tool_texts(name);
     tool.annotations = annotations;
     tool.required_scope = scope;

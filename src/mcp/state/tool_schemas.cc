@@ -1,12 +1,12 @@
 // Schemas are kept as JSON text, in the form that clients see, and parsed once at start. Rules that
-// clients taught us: the root of an input schema is a plain object (no anyOf), the root of an output
-// schema is an object, and a value of any type is an anyOf of the single types.
+// clients taught us: the root of an input schema is a plain object (no anyOf), the root of an
+// output schema is an object, and a value of any type is an anyOf of the single types.
 
 #include "mcp/state/tool_schemas.h"
 
-#include <fmt/format.h>
-
 #include <array>
+
+#include <fmt/format.h>
 
 #include "base/json.h"
 
@@ -124,7 +124,8 @@ constexpr std::array<ToolText, 6> kTools{{
      R"("nextAfterSeq":{"type":"integer"},"nextBeforeSeq":{"type":"integer"},)"
      R"("headSeq":{"type":"integer"}},"required":["entries","count","truncated","headSeq"]})"},
     {"explain", "Why a key is as it is",
-     "Tell the causal chain of a mutation: who proposed it and why, which policy and rules decided, "
+     "Tell the causal chain of a mutation: who proposed it and why, which policy and rules "
+     "decided, "
      "what rules derived from it and which effects went out. Give a mutationId, or a key for its "
      "last change. `text` is the story in sentences.",
      R"({"type":"object","properties":{"mutationId":{"type":"string"},"key":{"type":"string"}},)"

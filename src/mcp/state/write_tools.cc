@@ -1,8 +1,9 @@
-// propose_mutation and propose_transaction: answers after the commit, and errors a model can act on.
-
-#include <fmt/format.h>
+// propose_mutation and propose_transaction: answers after the commit, and errors a model can act
+// on.
 
 #include <cmath>
+
+#include <fmt/format.h>
 
 #include "base/limits.h"
 #include "mcp/protocol/arguments.h"
@@ -33,7 +34,8 @@ Proposal read_mutation(ArgumentReader& reader) {
   }
   const json::Value* value = reader.optional_value("value");
   if (value == nullptr && proposal.op != Op::kDelete) {
-    reader.add_fault("value", fmt::format("is required: any JSON value, since op is {}", to_string(proposal.op)));
+    reader.add_fault("value", fmt::format("is required: any JSON value, since op is {}",
+                                          to_string(proposal.op)));
   }
   if (value != nullptr && proposal.op != Op::kDelete) proposal.value = *value;
   proposal.expected_version = reader.optional_int("expectedVersion", 0);
@@ -81,9 +83,7 @@ ToolResult rejection(const TransactionResult& result) {
   return ToolResult::error(std::move(text));
 }
 
-Origin origin_of(const RequestContext& context) {
-  return {context.caller.principal, true};
-}
+Origin origin_of(const RequestContext& context) { return {context.caller.principal, true}; }
 
 }  // namespace
 
@@ -91,8 +91,8 @@ StateService::Reply StateService::propose_mutation(json::Object arguments,
                                                    RequestContext& context) {
   ArgumentReader reader(arguments, "propose_mutation");
   Proposal proposal = read_mutation(reader);
-  proposal.reason = reader.required_string(
-      "reason", {.bytes_min = 1, .bytes_max = limits::kReasonBytesMax});
+  proposal.reason =
+      reader.required_string("reason", {.bytes_min = 1, .bytes_max = limits::kReasonBytesMax});
   const auto id = reader.optional_string("id", {.bytes_min = 1, .bytes_max = 512});
   proposal.correlation_id =
       reader.optional_string("correlationId", {.bytes_max = limits::kTraceBytesMax}).value_or("");
@@ -116,15 +116,14 @@ StateService::Reply StateService::propose_transaction(json::Object arguments,
                                                       RequestContext& context) {
   ArgumentReader reader(arguments, "propose_transaction");
   TransactionProposal transaction;
-  const auto members =
-      reader.required_object_list("mutations", 1, limits::kTransactionMembersMax);
+  const auto members = reader.required_object_list("mutations", 1, limits::kTransactionMembersMax);
   for (std::size_t i = 0; i < members.size(); ++i) {
     ArgumentReader member(*members[i], "propose_transaction", fmt::format("mutations[{}].", i));
     transaction.members.push_back(read_mutation(member));
     reader.add_faults_of(member);
   }
-  const std::string reason = reader.required_string(
-      "reason", {.bytes_min = 1, .bytes_max = limits::kReasonBytesMax});
+  const std::string reason =
+      reader.required_string("reason", {.bytes_min = 1, .bytes_max = limits::kReasonBytesMax});
   const auto id = reader.optional_string("id", {.bytes_min = 1, .bytes_max = 512});
   const std::string correlation =
       reader.optional_string("correlationId", {.bytes_max = limits::kTraceBytesMax}).value_or("");

@@ -1,3 +1,5 @@
+// The log is a vector indexed by seq - 1; everything else is found by walking or hashing it.
+
 #include "store/memory/memory_state_store.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// VACUUM INTO a draft, sync, rename, sync the directory: the target is whole or not there.
+
 #include "store/sqlite/backup.h"
 
 #include <cerrno>

@@ -1,3 +1,5 @@
+// flock and not a pid file: the kernel lets go of it however the owner ends.
+
 #include "store/sqlite/data_dir.h"
 
 #include <array>

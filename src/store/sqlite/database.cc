@@ -1,3 +1,5 @@
+// Every pragma is set explicitly: what a build of SQLite defaults to is not ours to trust.
+
 #include "store/sqlite/database.h"
 
 #include <fmt/format.h>

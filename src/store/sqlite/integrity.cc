@@ -1,3 +1,6 @@
+// One pass over the log folds it, chains it and checks versions; the tables are compared at the
+// end.
+
 #include "store/sqlite/integrity.h"
 
 #include <algorithm>

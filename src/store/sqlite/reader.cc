@@ -1,3 +1,5 @@
+// Each query is built from the criteria given and prepared once; one criterion means one index.
+
 #include "store/sqlite/reader.h"
 
 #include <algorithm>

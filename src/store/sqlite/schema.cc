@@ -1,3 +1,5 @@
+// The schema, and the steps from each older version to it; a file is migrated as a whole or not.
+
 #include "store/sqlite/schema.h"
 
 #include <system_error>

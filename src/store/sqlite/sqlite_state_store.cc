@@ -1,3 +1,5 @@
+// Hands every call to the writing or the reading thread and brings its answer back.
+
 #include "store/sqlite/sqlite_state_store.h"
 
 #include <atomic>

@@ -1,3 +1,5 @@
+// A plain queue and one thread: SQLite blocks, and an executor of the engine must not.
+
 #include "store/sqlite/work_thread.h"
 
 #include "base/assert.h"
