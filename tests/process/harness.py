@@ -1,7 +1,8 @@
 """Starts, stops and kills real engines, and talks to them as clients do. Standard library only.
 
 Every test file ends with `harness.main()`: exit code 0 passed, 1 failed, 77 nothing could run here
-(ctest shows that as skipped). What a test starts it stops, by process id; directories are temporary.
+(ctest shows that as skipped). What a test starts it stops, by process id; directories are
+temporary.
 """
 
 import contextlib
@@ -136,7 +137,8 @@ class Mcp:
         return reply["result"]
 
     def call(self, tool, arguments=None, meta=None):
-        return Answer(self.request("tools/call", {"name": tool, "arguments": arguments or {}}, meta))
+        params = {"name": tool, "arguments": arguments or {}}
+        return Answer(self.request("tools/call", params, meta))
 
     def propose(self, key, value=None, reason="test", **more):
         arguments = {"key": key, "reason": reason, **more}
