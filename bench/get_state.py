@@ -244,6 +244,11 @@ def main():
         print(f"get_state: {' and '.join(missing)} not installed; apt-get install "
               f"{' '.join(missing)}", file=sys.stderr)
         return 1
+    try:
+        harness.engine_binary()
+    except FileNotFoundError as fault:
+        print(f"get_state: {fault}", file=sys.stderr)
+        return 1
     rounds, seconds = (1, 2) if options.quick else (3, 8)
     facts = machine_facts()
     body = request_body()

@@ -248,6 +248,42 @@ class SocketMcp(Mcp):
         self._socket.close()
 
 
+class StdioMcp(Mcp):
+    """MCP over `state-engine mcp`: a bridge to the engine on `data_dir`, or the engine itself."""
+
+    def __init__(self, data_dir, *args, env=None):
+        super().__init__()
+        self.process = subprocess.Popen(
+            [engine_binary(), "mcp", "--data-dir", str(data_dir), *map(str, args)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=clean_environment(env))
+
+    def _exchange(self, message):
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as fault:
+            raise Gone("the process ended") from fault
+        line = self.process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise Gone("the process ended")
+        return json.loads(line)
+
+    def end_input(self, seconds=15.0):
+        """Closes its input; returns the exit code and what it wrote to stderr."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        code = self.process.wait(seconds)
+        return code, self.process.stderr.read().decode()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
 class Engine:
     """One `state-engine serve` on a free port. Use as a context manager."""
 
