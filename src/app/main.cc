@@ -30,9 +30,8 @@ std::string environment(const char* name) {
 
 // $XDG_STATE_HOME/state-engine, as the XDG base directory specification has it.
 std::string default_data_dir() {
-  if (const std::string chosen = environment("STATE_ENGINE_DATA_DIR"); !chosen.empty()) {
-    return chosen;
-  }
+  std::string chosen = environment("STATE_ENGINE_DATA_DIR");
+  if (!chosen.empty()) return chosen;
   if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) {
     return state + "/state-engine";
   }
