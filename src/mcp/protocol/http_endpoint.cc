@@ -165,6 +165,7 @@ HttpEndpoint::State::Response HttpEndpoint::State::post_modern(std::shared_ptr<H
   }
   auto refusal = check_modern(message, request.headers.find("MCP-Protocol-Version"));
   if (!refusal) refusal = check_modern_headers(message, request.headers);
+  if (!refusal) refusal = server_.check_parameter_headers(message, request.headers);
   if (refusal) co_return rpc_failure(refusal->http_status, message.id, refusal->error);
   if (message.is("subscriptions/listen")) co_return listen(call);
   co_return co_await answer(std::move(call), request);
@@ -182,6 +183,8 @@ HttpEndpoint::State::Response HttpEndpoint::State::post_legacy(std::shared_ptr<H
     context.session_id = call->session->id;
     context.protocol_version = call->session->protocol_version;
     context.client_capabilities = call->session->client_capabilities;
+    context.client_requests = call->session->requests;
+    context.session_log_level = call->session->log_level;
   }
   if (message.kind != Message::Kind::kRequest) {
     take_notification(message, call->session.get());
@@ -219,7 +222,10 @@ HttpResponse HttpEndpoint::State::opened(HttpCall& call, Reply reply) {
 }
 
 void HttpEndpoint::State::take_notification(const Message& message, Session* session) {
-  if (!session || !message.is("notifications/cancelled")) return;
+  if (!session) return;
+  // An answer that nobody waits for is late: its question was given up.
+  if (message.kind == Message::Kind::kResponse) session->requests->take_answer(message);
+  if (!message.is("notifications/cancelled")) return;
   const json::Value* id = message.params.if_contains("requestId");
   if (id) session->in_flight.cancel(json::write(*id));
 }
@@ -249,8 +255,12 @@ HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCa
   const bool takes_json = accepts(request.headers, "application/json");
   const bool takes_events =
       request.headers.find("Accept") != nullptr && accepts(request.headers, "text/event-stream");
-  if (takes_events && call->message.is("tools/call") && !progress_token(call->message).empty()) {
-    co_return answer_as_stream(std::move(call));
+  const bool talks = call->context.era == Era::kLegacy || call->context.request_log_level
+                         ? server_.sends_messages(call->message)
+                         : false;
+  if (takes_events && call->message.is("tools/call") &&
+      (talks || !progress_token(call->message).empty())) {
+    co_return co_await answer_as_stream(std::move(call), takes_json);
   }
   if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);
   Reply reply = co_await server_.handle(call->message, call->context);

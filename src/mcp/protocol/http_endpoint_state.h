@@ -60,9 +60,10 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   void take_notification(const Message& message, Session* session);
   net::HttpResponse opened(HttpCall& call, Reply reply);
 
-  // Answers one request as JSON, or as an event stream when progress was asked for.
+  // Answers one request as JSON, or as an event stream when it has more to say than its result.
   Response answer(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
-  net::HttpResponse answer_as_stream(std::shared_ptr<HttpCall> call);
+  Response answer_as_stream(std::shared_ptr<HttpCall> call, bool takes_json);
+  struct StreamedCall;
   net::HttpResponse listen(const std::shared_ptr<HttpCall>& call);
   net::HttpResponse session_stream(std::shared_ptr<Session> session, std::string first_event);
   struct StreamLease;
@@ -71,8 +72,9 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
                                           net::SseWriter& writer);
   boost::asio::awaitable<void> run_session_stream(std::shared_ptr<Session> session,
                                                   std::string first_event, net::SseWriter& writer);
-  boost::asio::awaitable<void> run_call_stream(std::shared_ptr<HttpCall> call,
-                                               net::SseWriter& writer);
+  boost::asio::awaitable<void> run_streamed_call(std::shared_ptr<StreamedCall> streamed);
+  boost::asio::awaitable<void> write_streamed_call(std::shared_ptr<StreamedCall> streamed,
+                                                   net::SseWriter& writer);
   boost::asio::awaitable<void> run_message(std::shared_ptr<HttpCall> call);
 
   Server& server_;

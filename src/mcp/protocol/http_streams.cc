@@ -89,45 +89,80 @@ asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilt
   }
 }
 
-// ---- A call with progress ---------------------------------------------------------------------
+// ---- A call that says more than its result ----------------------------------------------------
 
-HttpResponse HttpEndpoint::State::answer_as_stream(std::shared_ptr<HttpCall> call) {
-  HttpResponse response;
-  response.stream = [self = shared_from_this(), call = std::move(call)](net::SseWriter& writer) {
-    return self->run_call_stream(call, writer);
+// Shared by the handler, the writer of the stream, and nobody else: all on one strand.
+struct HttpEndpoint::State::StreamedCall {
+  StreamedCall(std::shared_ptr<HttpCall> streamed_call, const boost::asio::any_io_executor& strand)
+      : call(std::move(streamed_call)), wake(strand) {
+    outbox->attach(wake);
+  }
+
+  const std::shared_ptr<HttpCall> call;
+  const net::WakeSignal wake;
+  const std::shared_ptr<Outbox> outbox = std::make_shared<Outbox>();
+  bool done = false;
+  int http_status = 200;
+};
+
+// Opens the stream with the first message, so that a call that has only its result to say is
+// answered with the status it deserves.
+HttpEndpoint::State::Response HttpEndpoint::State::answer_as_stream(std::shared_ptr<HttpCall> call,
+                                                                    bool takes_json) {
+  RequestContext& context = call->context;
+  const auto strand = co_await asio::this_coro::executor;
+  const auto streamed = std::make_shared<StreamedCall>(call, strand);
+  const auto token = progress_token(call->message);
+  if (!token.empty()) {
+    context.progress_sink = [outbox = streamed->outbox, token](double progress,
+                                                               std::optional<double> total,
+                                                               std::string_view message) {
+      outbox->push_progress(progress_text(token, progress, total, message));
+    };
+  }
+  context.message_sink = [outbox = streamed->outbox](std::string message) {
+    outbox->push(std::move(message));
   };
-  return response;
+  if (call->session) context.cancel = call->session->in_flight.add(call->message.id);
+  auto run = [self = shared_from_this(), streamed] { return self->run_streamed_call(streamed); };
+  calls_.spawn(strand, std::move(run));
+  while (!streamed->done && streamed->outbox->size() == 0) {
+    if (!co_await streamed->wake.wait(options_.keep_alive)) break;
+  }
+  if (streamed->done && streamed->outbox->size() == 1 &&
+      (takes_json || streamed->http_status != 200)) {
+    co_return HttpResponse::json(streamed->http_status, std::move(streamed->outbox->take()[0]));
+  }
+  HttpResponse response;
+  response.stream = [self = shared_from_this(), streamed](net::SseWriter& writer) {
+    return self->write_streamed_call(streamed, writer);
+  };
+  co_return response;
 }
 
-asio::awaitable<void> HttpEndpoint::State::run_call_stream(std::shared_ptr<HttpCall> call,
-                                                           net::SseWriter& writer) {
-  const net::WakeSignal wake(co_await asio::this_coro::executor);
-  const auto outbox = std::make_shared<Outbox>();
-  const auto done = std::make_shared<bool>(false);  // on this strand only
-  outbox->attach(wake);
-  call->context.progress_sink = [outbox, token = progress_token(call->message)](
-                                    double progress, std::optional<double> total,
-                                    std::string_view message) {
-    outbox->push_progress(progress_text(token, progress, total, message));
-  };
-  if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);
-  auto run = [self = shared_from_this(), call, outbox, done, wake]() -> asio::awaitable<void> {
-    Reply reply = co_await self->server_.handle(call->message, call->context);
-    if (call->session) call->session->in_flight.remove(call->message.id);
-    outbox->push(std::move(reply.text));
-    *done = true;
-    wake.notify();
-  };
-  calls_.spawn(co_await asio::this_coro::executor, std::move(run));
-  const auto gone = writer.disconnected().on_cancel([wake] { wake.notify(); });
+asio::awaitable<void> HttpEndpoint::State::run_streamed_call(
+    std::shared_ptr<StreamedCall> streamed) {
+  HttpCall& call = *streamed->call;
+  Reply reply = co_await server_.handle(call.message, call.context);
+  if (call.session) call.session->in_flight.remove(call.message.id);
+  streamed->http_status = reply.http_status;
+  streamed->done = true;
+  streamed->outbox->push(std::move(reply.text));
+}
+
+asio::awaitable<void> HttpEndpoint::State::write_streamed_call(
+    std::shared_ptr<StreamedCall> streamed, net::SseWriter& writer) {
+  const auto gone = writer.disconnected().on_cancel([wake = streamed->wake] { wake.notify(); });
   while (!writer.closed()) {
-    const bool last = *done;
+    const bool last = streamed->done;
     std::string events;
-    for (const std::string& text : outbox->take()) append_event(events, text);
+    for (const std::string& text : streamed->outbox->take()) append_event(events, text);
     if (!co_await writer.send_raw(events) || last) break;
-    if (!*done && !co_await wake.wait(options_.keep_alive)) co_await writer.keep_alive();
+    if (!streamed->done && !co_await streamed->wake.wait(options_.keep_alive)) {
+      co_await writer.keep_alive();
+    }
   }
-  outbox->attach(std::nullopt);
+  streamed->outbox->attach(std::nullopt);
 }
 
 // ---- The stream of a legacy session -----------------------------------------------------------
@@ -241,6 +276,11 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
   context.transport = TransportKind::kLegacySse;
   context.protocol_version = call->session->protocol_version;
   context.session_id = call->session->id;
+  context.client_requests = call->session->requests;
+  context.session_log_level = call->session->log_level;
+  context.message_sink = [session = call->session](std::string text) {
+    session->outbox.push(std::move(text));
+  };
   context.executor = exchange.executor();
   fill_context(call->message, context);
   if (call->message.kind != Message::Kind::kRequest) {
