@@ -18,10 +18,19 @@
 
 namespace state_engine::mcp {
 
+inline constexpr std::string_view kMetadataPath = "/.well-known/oauth-protected-resource";
+
+// Who asks, and what to ask the authenticator again while a stream is open.
+struct Peer {
+  Caller caller;
+  Credentials credentials;
+};
+
 // One request on its way; shared, because a client may leave before its handler is done.
 struct HttpCall {
   Message message;
   RequestContext context;
+  Peer peer;
   std::shared_ptr<Session> session;  // legacy sessions only
 };
 
@@ -42,6 +51,9 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   Response serve_sse(net::HttpRequest request, net::HttpExchange& exchange);
   Response serve_message(net::HttpRequest request, net::HttpExchange& exchange);
 
+  // The document of RFC 9728.
+  net::HttpResponse metadata(const net::HttpRequest& request) const;
+
   const HttpEndpointOptions& options() const { return options_; }
   std::size_t sessions() const { return sessions_.size(); }
   std::size_t listeners() const { return listeners_; }
@@ -50,7 +62,13 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   // The ladder, step by step; a response ends it.
   std::optional<net::HttpResponse> check_post(const net::HttpRequest& request) const;
   std::optional<net::HttpResponse> authenticate(const net::HttpRequest& request,
-                                                TransportKind transport, Caller& caller) const;
+                                                TransportKind transport, Peer& peer) const;
+  std::optional<net::HttpResponse> check_scope(const net::HttpRequest& request,
+                                               const HttpCall& call) const;
+  bool still_allowed(const Peer& peer) const;
+  std::string public_url(const net::HttpRequest& request) const;
+  std::string challenge(const net::HttpRequest& request, std::string_view error,
+                        std::string_view scope) const;
   Response post(net::HttpRequest request, net::HttpExchange& exchange);
   Response post_modern(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
   Response post_legacy(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
@@ -65,12 +83,13 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   Response answer_as_stream(std::shared_ptr<HttpCall> call, bool takes_json);
   struct StreamedCall;
   net::HttpResponse listen(const std::shared_ptr<HttpCall>& call);
-  net::HttpResponse session_stream(std::shared_ptr<Session> session, std::string first_event);
+  net::HttpResponse session_stream(std::shared_ptr<Session> session, Peer peer,
+                                   std::string first_event);
   struct StreamLease;
 
-  boost::asio::awaitable<void> run_listen(std::string id, ListenFilter filter,
+  boost::asio::awaitable<void> run_listen(std::string id, ListenFilter filter, Peer peer,
                                           net::SseWriter& writer);
-  boost::asio::awaitable<void> run_session_stream(std::shared_ptr<Session> session,
+  boost::asio::awaitable<void> run_session_stream(std::shared_ptr<Session> session, Peer peer,
                                                   std::string first_event, net::SseWriter& writer);
   boost::asio::awaitable<void> run_streamed_call(std::shared_ptr<StreamedCall> streamed);
   boost::asio::awaitable<void> write_streamed_call(std::shared_ptr<StreamedCall> streamed,

@@ -57,15 +57,15 @@ HttpResponse HttpEndpoint::State::listen(const std::shared_ptr<HttpCall>& call) 
     return rpc_failure(200, call->message.id, *error);
   }
   HttpResponse response;
-  response.stream = [self = shared_from_this(), id = call->message.id,
+  response.stream = [self = shared_from_this(), id = call->message.id, peer = call->peer,
                      filter = std::get<ListenFilter>(std::move(parsed))](net::SseWriter& writer) {
-    return self->run_listen(id, filter, writer);
+    return self->run_listen(id, filter, peer, writer);
   };
   return response;
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilter filter,
-                                                      net::SseWriter& writer) {
+                                                      Peer peer, net::SseWriter& writer) {
   const Counted counted(listeners_);
   const net::WakeSignal wake(co_await asio::this_coro::executor);
   const EndWatch watch(writer, wake);
@@ -85,7 +85,10 @@ asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilt
       append_event(events, listen_update_text(id, uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
+    if (open && !co_await wake.wait(options_.keep_alive)) {
+      // A token may have been withdrawn or have expired meanwhile.
+      open = still_allowed(peer) && co_await writer.keep_alive();
+    }
   }
 }
 
@@ -187,20 +190,21 @@ struct HttpEndpoint::State::StreamLease {
   const bool ends_session;  // the older transport has no way to come back to a session
 };
 
-HttpResponse HttpEndpoint::State::session_stream(std::shared_ptr<Session> session,
+HttpResponse HttpEndpoint::State::session_stream(std::shared_ptr<Session> session, Peer peer,
                                                  std::string first_event) {
   HttpResponse response;
   if (first_event.empty()) response.headers.add("Mcp-Session-Id", session->id);
   auto lease =
       std::make_shared<StreamLease>(shared_from_this(), std::move(session), !first_event.empty());
-  response.stream = [lease, first = std::move(first_event)](net::SseWriter& writer) {
-    return lease->state->run_session_stream(lease->session, first, writer);
+  response.stream = [lease, peer = std::move(peer),
+                     first = std::move(first_event)](net::SseWriter& writer) {
+    return lease->state->run_session_stream(lease->session, peer, first, writer);
   };
   return response;
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Session> session,
-                                                              std::string first_event,
+                                                              Peer peer, std::string first_event,
                                                               net::SseWriter& writer) {
   const Counted counted(listeners_);
   const net::WakeSignal wake(co_await asio::this_coro::executor);
@@ -219,7 +223,9 @@ asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Se
       append_event(events, legacy_update_text(uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
+    if (open && !co_await wake.wait(options_.keep_alive)) {
+      open = still_allowed(peer) && co_await writer.keep_alive();
+    }
   }
 }
 
@@ -235,17 +241,17 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_sse(net::HttpRequest re
     response.headers.add("Allow", "GET");
     co_return response;
   }
-  Caller caller;
-  if (auto refused = authenticate(request, TransportKind::kLegacySse, caller)) {
+  Peer peer;
+  if (auto refused = authenticate(request, TransportKind::kLegacySse, peer)) {
     co_return std::move(*refused);
   }
-  auto session = sessions_.create(std::move(caller), server_.subscriptions());
+  auto session = sessions_.create(peer.caller, server_.subscriptions());
   if (!session) co_return HttpResponse::text(503, "too many sessions are open; try later\n");
   session->protocol_version = std::string{kLatestLegacyVersion};
   const bool first_stream = sessions_.open_stream(*session);
   SE_ASSERT(first_stream);
   std::string hello = "event: endpoint\ndata: /message?sessionId=" + session->id + "\n\n";
-  co_return session_stream(std::move(session), std::move(hello));
+  co_return session_stream(std::move(session), std::move(peer), std::move(hello));
 }
 
 HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpRequest request,
@@ -260,9 +266,10 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
   }
   auto call = std::make_shared<HttpCall>();
   RequestContext& context = call->context;
-  if (auto refused = authenticate(request, TransportKind::kLegacySse, context.caller)) {
+  if (auto refused = authenticate(request, TransportKind::kLegacySse, call->peer)) {
     co_return std::move(*refused);
   }
+  context.caller = call->peer.caller;
   const std::string session_id = request.query_value("sessionId");
   if (session_id.empty()) co_return HttpResponse::text(400, "sessionId is missing\n");
   call->session = sessions_.find(session_id, context.caller);
@@ -298,6 +305,13 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_message(std::shared_ptr<HttpCall> call) {
+  // On this transport answers have no status of their own; of tools the server itself says it.
+  const auto missing = server_.missing_scope(call->message, call->context);
+  if (missing && !call->message.is("tools/call")) {
+    const RpcError error = scope_error(*missing, call->message, call->context);
+    call->session->outbox.push(error_text(call->message.id, error));
+    co_return;
+  }
   if (auto reply = session_method(*call)) {
     call->session->outbox.push(std::move(reply->text));
     co_return;

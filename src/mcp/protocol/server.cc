@@ -40,6 +40,12 @@ bool may_ask(const Message& message) {
   return message.is("tools/call") || message.is("resources/read") || message.is("prompts/get");
 }
 
+bool needs_read_scope(const Message& message) {
+  return message.is("resources/read") || message.is("prompts/get") ||
+         message.is("completion/complete") || message.is("resources/subscribe") ||
+         message.is("subscriptions/listen");
+}
+
 RpcError invalid_params(std::string message) {
   return {rpc::kInvalidParams, std::move(message), nullptr};
 }
@@ -124,6 +130,7 @@ struct Server::Registry {
   std::vector<ResourceDefinition> templates;
   std::vector<PromptDefinition> prompts;
   ResourceReader reader;
+  std::string read_scope;
   ResourceFilter subscribable;
   CompletionHandler completion;
 };
@@ -280,11 +287,6 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
   const json::Value* arguments = message.params.if_contains("arguments");
   if (arguments && !arguments->is_object()) {
     co_return Outcome::failed(invalid_params("params.arguments must be an object"));
-  }
-  if (!tool.required_scope.empty() && !context.caller.has_scope(tool.required_scope)) {
-    co_return Outcome::result(tool_members(ToolResult::error(
-        "forbidden: " + tool.name + " needs the scope " + tool.required_scope + ", and '" +
-        context.caller.actor + "' does not have it. Ask the user for a token that does.")));
   }
   // Not a conditional inside the await: g++ 12 destroys such a temporary twice.
   json::Object given;
@@ -461,6 +463,8 @@ void Server::add_resource_template(ResourceDefinition resource_template) {
 
 void Server::set_resource_reader(ResourceReader reader) { registry_->reader = std::move(reader); }
 
+void Server::set_read_scope(std::string scope) { registry_->read_scope = std::move(scope); }
+
 void Server::set_subscribable(ResourceFilter filter) {
   registry_->subscribable = std::move(filter);
 }
@@ -485,6 +489,13 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
     const RpcError error{rpc::kMethodNotFound, "Method not found: " + message.method.substr(0, 128),
                          nullptr};
     co_return Reply{error_text(message.id, error), modern ? 404 : 200};
+  }
+  if (const auto missing = missing_scope(message, context)) {
+    const RpcError error = scope_error(*missing, message, context);
+    // A model reads the results of its tools, and rarely errors.
+    if (!message.is("tools/call")) co_return Reply{error_text(message.id, error), 200};
+    const Outcome outcome = Outcome::result(tool_members(ToolResult::error(error.message)));
+    co_return Reply{result_text(message.id, registry_->finish(outcome, context)), 200};
   }
   if (modern && may_ask(message)) {
     const auto now = std::chrono::steady_clock::now();
@@ -527,6 +538,28 @@ const Server::Registry::Tool* Server::Registry::called_tool(const Message& messa
   const auto name = json::find_string(message.params, "name");
   const auto found = name ? tool_index.find(*name) : tool_index.end();
   return found == tool_index.end() ? nullptr : &tools[found->second];
+}
+
+std::optional<std::string> Server::missing_scope(const Message& message,
+                                                 const RequestContext& context) const {
+  std::string scope;
+  if (message.is("tools/call")) {
+    const Registry::Tool* tool = registry_->called_tool(message);
+    if (tool) scope = tool->definition.required_scope;
+  } else if (needs_read_scope(message)) {
+    scope = registry_->read_scope;
+  }
+  if (scope.empty() || context.caller.has_scope(scope)) return std::nullopt;
+  return scope;
+}
+
+RpcError scope_error(const std::string& scope, const Message& message,
+                     const RequestContext& context) {
+  const std::string what = json::find_string(message.params, "name").value_or(message.method);
+  return {rpc::kInvalidRequest,
+          "forbidden: " + what.substr(0, 128) + " needs the scope " + scope + ", and '" +
+              context.caller.actor + "' does not have it. Ask the user for a token that does.",
+          json::Object{{"requiredScope", scope}}};
 }
 
 bool Server::sends_messages(const Message& message) const {

@@ -165,6 +165,7 @@ class SubscriptionHub;  // subscriptions.h
 struct Message;         // message.h
 struct Reply;           // message.h
 struct Refusal;         // era.h
+struct RpcError;        // message.h
 
 class Server {
  public:
@@ -179,6 +180,8 @@ class Server {
   void add_resource(ResourceDefinition resource);
   void add_resource_template(ResourceDefinition resource_template);
   void set_resource_reader(ResourceReader reader);
+  // What resources, prompts, completion and subscriptions need; tools say it for themselves.
+  void set_read_scope(std::string scope);
   // Also declares that resources can be subscribed to.
   void set_subscribable(ResourceFilter filter);
   void add_prompt(PromptDefinition prompt);
@@ -200,6 +203,9 @@ class Server {
   const ServerOptions& options() const;
   SubscriptionHub& subscriptions();
   bool is_subscribable(std::string_view uri) const;
+  // The scope that `message` needs and the caller lacks, if any.
+  std::optional<std::string> missing_scope(const Message& message,
+                                           const RequestContext& context) const;
   // True if `message` calls a tool that sends messages while it runs.
   bool sends_messages(const Message& message) const;
   // Checks the Mcp-Param-* headers that the called tool ties to arguments (x-mcp-header).
@@ -211,6 +217,10 @@ class Server {
  private:
   std::unique_ptr<Registry> registry_;
 };
+
+// What to answer for want of `scope`.
+RpcError scope_error(const std::string& scope, const Message& message,
+                     const RequestContext& context);
 
 }  // namespace state_engine::mcp
 

@@ -285,13 +285,19 @@ void StreamConnection::take_request(Message message) {
     send_error(message.id, {rpc::kInvalidRequest, "a request with this id is in flight", nullptr});
     return;
   }
-  if (take_local_method(message)) return;
   auto call = std::make_shared<Call>();
-  call->message = std::move(message);
   RequestContext& context = call->context;
   context.era = *era_;
   context.transport = TransportKind::kStream;
   context.caller = *caller_;
+  // Of tools the server itself says it, in a form that models read.
+  const auto missing = server_.missing_scope(message, context);
+  if (missing && !message.is("tools/call")) {
+    send_error(message.id, scope_error(*missing, message, context));
+    return;
+  }
+  if (take_local_method(message)) return;
+  call->message = std::move(message);
   context.protocol_version = protocol_version_;
   context.client_capabilities = client_capabilities_;
   context.executor = stream_->executor();
