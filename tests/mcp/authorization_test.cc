@@ -22,6 +22,7 @@ HttpEndpointOptions protected_options() {
   options.path = "/guarded";
   options.legacy_sse = false;
   options.keep_alive = 20ms;
+  options.listens_per_client_max = 2;
   options.resource.authorization_servers = {"https://issuer.example"};
   options.resource.scopes = {"state:read", "state:write"};
   return options;
@@ -160,6 +161,28 @@ TEST_F(AuthorizationTest, WithdrawnTokenEndsAnOpenListen) {
   EXPECT_TRUE(eventually([&] { return endpoint_guarded_.listeners() == 1; }));
   open_ = false;
   EXPECT_TRUE(eventually([&] { return endpoint_guarded_.listeners() == 0; }));
+}
+
+TEST_F(AuthorizationTest, OneClientCannotTakeAllListens) {
+  const auto listen = [&] {
+    net::Headers headers = modern_headers("subscriptions/listen");
+    headers.add("Content-Type", "application/json");
+    headers.add("Authorization", "Bearer reader");
+    return ask_guarded("POST", "/guarded", headers,
+                       modern("subscriptions/listen",
+                              R"("notifications":{"resourceSubscriptions":["state://a"]},)"));
+  };
+  {
+    net::BlockingSocket first = listen();
+    net::BlockingSocket second = listen();
+    read_until(first, "acknowledged");
+    read_until(second, "acknowledged");
+    net::BlockingSocket third = listen();
+    EXPECT_NE(read_until(third, "end one first").find("HTTP/1.1 429"), std::string::npos);
+  }
+  EXPECT_TRUE(eventually([&] { return endpoint_guarded_.listeners() == 0; }));
+  net::BlockingSocket again = listen();
+  EXPECT_NE(read_until(again, "acknowledged").find("HTTP/1.1 200"), std::string::npos);
 }
 
 }  // namespace

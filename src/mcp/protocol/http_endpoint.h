@@ -39,6 +39,8 @@ struct HttpEndpointOptions {
   net::OriginPolicy origins;
   ProtectedResource resource;
   std::size_t sessions_max = 4096;
+  // Open listens of one principal: half of what the server takes, so that nobody locks others out.
+  std::size_t listens_per_client_max = limits::kHttpConnectionsMax / 2;
   std::chrono::milliseconds session_idle_max{30 * 60'000};
   std::chrono::milliseconds keep_alive = limits::kSseKeepAlive;
 };

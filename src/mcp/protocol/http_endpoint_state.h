@@ -6,8 +6,10 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "mcp/protocol/era.h"
 #include "mcp/protocol/http_endpoint.h"
@@ -26,6 +28,32 @@ struct Peer {
   Credentials credentials;
 };
 
+// How many listens each principal has open. Threads: any.
+class ListenCounts {
+ public:
+  explicit ListenCounts(std::size_t most) : most_(most) {}
+
+  bool take(const std::string& principal) {
+    const std::lock_guard lock(mutex_);
+    std::size_t& count = counts_[principal];
+    if (count >= most_) return false;
+    ++count;
+    return true;
+  }
+
+  void give_back(const std::string& principal) {
+    const std::lock_guard lock(mutex_);
+    const auto found = counts_.find(principal);
+    SE_ASSERT(found != counts_.end());
+    if (--found->second == 0) counts_.erase(found);
+  }
+
+ private:
+  const std::size_t most_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, std::size_t> counts_;
+};
+
 // One request on its way; shared, because a client may leave before its handler is done.
 struct HttpCall {
   Message message;
@@ -41,6 +69,7 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
       : server_(server),
         options_(std::move(options)),
         authenticator_(std::move(authenticator)),
+        listens_(options_.listens_per_client_max),
         sessions_(options_.sessions_max, options_.session_idle_max, random),
         calls_("mcp calls", log) {}
 
@@ -86,6 +115,7 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   net::HttpResponse session_stream(std::shared_ptr<Session> session, Peer peer,
                                    std::string first_event);
   struct StreamLease;
+  struct ListenLease;
 
   boost::asio::awaitable<void> run_listen(std::string id, ListenFilter filter, Peer peer,
                                           net::SseWriter& writer);
@@ -99,6 +129,7 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   Server& server_;
   const HttpEndpointOptions options_;
   const Authenticator authenticator_;
+  ListenCounts listens_;
   SessionTable sessions_;
   net::TaskGroup calls_;
   std::atomic<std::size_t> listeners_{0};

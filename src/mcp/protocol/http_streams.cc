@@ -51,13 +51,35 @@ class Counted {
 
 // ---- subscriptions/listen ---------------------------------------------------------------------
 
+// Given back also when the client left before its stream began.
+struct HttpEndpoint::State::ListenLease {
+  ListenLease(std::shared_ptr<State> lease_state, std::string lease_principal)
+      : state(std::move(lease_state)), principal(std::move(lease_principal)) {}
+  ~ListenLease() { state->listens_.give_back(principal); }
+  ListenLease(const ListenLease&) = delete;
+  ListenLease& operator=(const ListenLease&) = delete;
+
+  const std::shared_ptr<State> state;
+  const std::string principal;
+};
+
 HttpResponse HttpEndpoint::State::listen(const std::shared_ptr<HttpCall>& call) {
   auto parsed = parse_listen(server_, call->message);
   if (const auto* error = std::get_if<RpcError>(&parsed)) {
     return rpc_failure(200, call->message.id, *error);
   }
+  const std::string& principal = call->peer.caller.principal;
+  if (!listens_.take(principal)) {
+    HttpResponse busy =
+        rpc_failure(429, call->message.id,
+                    {rpc::kInvalidRequest,
+                     "too many listens are open for this client; end one first", nullptr});
+    busy.headers.add("Retry-After", "5");
+    return busy;
+  }
   HttpResponse response;
-  response.stream = [self = shared_from_this(), id = call->message.id, peer = call->peer,
+  response.stream = [lease = std::make_shared<ListenLease>(shared_from_this(), principal),
+                     self = shared_from_this(), id = call->message.id, peer = call->peer,
                      filter = std::get<ListenFilter>(std::move(parsed))](net::SseWriter& writer) {
     return self->run_listen(id, filter, peer, writer);
   };
