@@ -1,5 +1,6 @@
 // Challenges, metadata and scopes of the HTTP endpoint, over raw sockets.
 
+#include "mcp/client/client.h"
 #include "tests/mcp/echo_fixture.h"
 
 namespace state_engine::mcp {
@@ -139,6 +140,18 @@ TEST_F(AuthorizationTest, MissingScopeIs403ThatNamesAllScopesAtOnce) {
       << answer;
   EXPECT_NE(answer.find("Ask the user"), std::string::npos);
   EXPECT_TRUE(call_write("writer").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(AuthorizationTest, OurClientSaysWhichScopeIsMissing) {
+  ClientOptions options;
+  options.url = "http://127.0.0.1:" + std::to_string(http_guarded_.port()) + "/guarded";
+  options.token = "reader";
+  auto client = Client::connect(options);
+  ASSERT_TRUE(client.ok());
+  const auto reply = (*client)->call_tool("write", {});
+  ASSERT_FALSE(reply.ok());
+  EXPECT_EQ(reply.error().code, ErrorCode::kPermissionDenied);
+  EXPECT_NE(reply.error().message.find("state:write"), std::string::npos) << reply.error().message;
 }
 
 TEST_F(AuthorizationTest, ReadingNeedsItsScopeOutsideToolsToo) {
