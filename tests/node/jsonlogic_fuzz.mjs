@@ -31,7 +31,7 @@ if (!flags.binary) {
 }
 
 const OPERATOR_EVALUATIONS_MIN = 1000;
-const ERROR_CASES_MIN = 100;
+const ERROR_CASES_MIN = 50;
 const CASES_FOR_MINIMA = 100_000;  // below them the minima are not asked for
 
 // A 64-bit linear congruential generator: the same seed gives the same cases everywhere.
