@@ -137,14 +137,27 @@ def nginx_with_body(directory, size):
                 return True
             return False
         harness.wait_until(listens, 10, "nginx to listen")
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.send_signal(signal.SIGQUIT)
         process.wait(10)
 
 
-def measure(url, script, connections, seconds):
-    """One round of wrk: calls a second and latencies in microseconds."""
+def cpu_seconds(pid):
+    """Processor time that `pid` and its children have used so far."""
+    total = 0.0
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+            if pid in (int(stat.parent.name), int(fields[1])):
+                total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def measure(server, script, connections, seconds):
+    """One round of wrk: calls a second, latencies in microseconds, processor time of the server."""
+    url, pid = server
+    cpu_before = cpu_seconds(pid)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],
         capture_output=True, text=True, check=True)
@@ -152,8 +165,10 @@ def measure(url, script, connections, seconds):
     report = json.loads(line)
     if report["errors"]:
         raise RuntimeError(f"{report['errors']} requests failed: {done.stdout}")
+    cpu = cpu_seconds(pid) - cpu_before
     return {"calls_per_s": report["requests"] * 1e6 / report["microseconds"],
-            "p50_us": report["p50"], "p99_us": report["p99"]}
+            "p50_us": report["p50"], "p99_us": report["p99"],
+            "cpu_us_per_call": cpu * 1e6 / report["requests"]}
 
 
 def cpu_name():
@@ -181,21 +196,23 @@ def median_of(rounds, name):
     return statistics.median(entry[name] for entry in rounds)
 
 
-def compare(engine_url, nginx_url, script, rounds, seconds):
+def compare(engine, nginx, script, rounds, seconds):
+    """Rows of figures; `engine` and `nginx` are (URL, process id)."""
+    servers = {"engine": engine, "nginx": nginx}
     rows = []
     for connections in CONNECTIONS:
         measured = {"engine": [], "nginx": []}
-        for url in (engine_url, nginx_url):
-            measure(url, script, connections, 1)  # Warms up, not counted.
+        for server in servers.values():
+            measure(server, script, connections, 1)  # Warms up, not counted.
         for number in range(rounds):
-            for name, url in (("engine", engine_url), ("nginx", nginx_url)):
-                measured[name].append(measure(url, script, connections, seconds))
+            for name, server in servers.items():
+                measured[name].append(measure(server, script, connections, seconds))
             print(f"  {connections} connections, round {number + 1} of {rounds}", file=sys.stderr)
         pairs = list(zip(measured["engine"], measured["nginx"]))
         rows.append({
             "connections": connections,
             **{name: {field: median_of(entries, field)
-                      for field in ("calls_per_s", "p50_us", "p99_us")}
+                      for field in ("calls_per_s", "p50_us", "p99_us", "cpu_us_per_call")}
                for name, entries in measured.items()},
             "ratio": statistics.median(a["calls_per_s"] / b["calls_per_s"] for a, b in pairs),
             "p99_ratio": statistics.median(a["p99_us"] / b["p99_us"] for a, b in pairs),
@@ -205,13 +222,14 @@ def compare(engine_url, nginx_url, script, rounds, seconds):
 
 def table_of(rows):
     lines = ["| connections | engine calls/s | nginx calls/s | ratio | engine p50 / p99 | "
-             "nginx p50 / p99 |", "|---|---|---|---|---|---|"]
+             "nginx p50 / p99 | CPU per call, engine / nginx |", "|---|---|---|---|---|---|---|"]
     for row in rows:
         engine, nginx = row["engine"], row["nginx"]
         lines.append(
             f"| {row['connections']} | {engine['calls_per_s']:,.0f} | {nginx['calls_per_s']:,.0f} "
             f"| {row['ratio']:.2f} | {engine['p50_us']:.0f} / {engine['p99_us']:.0f} us "
-            f"| {nginx['p50_us']:.0f} / {nginx['p99_us']:.0f} us |")
+            f"| {nginx['p50_us']:.0f} / {nginx['p99_us']:.0f} us "
+            f"| {engine['cpu_us_per_call']:.1f} / {nginx['cpu_us_per_call']:.1f} us |")
     return "\n".join(lines)
 
 
@@ -226,6 +244,11 @@ def main():
         print(f"get_state: {' and '.join(missing)} not installed; apt-get install "
               f"{' '.join(missing)}", file=sys.stderr)
         return 1
+    try:
+        harness.engine_binary()
+    except FileNotFoundError as fault:
+        print(f"get_state: {fault}", file=sys.stderr)
+        return 1
     rounds, seconds = (1, 2) if options.quick else (3, 8)
     facts = machine_facts()
     body = request_body()
@@ -235,8 +258,8 @@ def main():
         script.write_text(WRK_SCRIPT.replace("BODY", body))
         with engine_with_state(directory) as engine:
             size = len(response_of(engine.url, body))
-            with nginx_with_body(directory, size) as nginx_url:
-                rows = compare(engine.url, nginx_url, script, rounds, seconds)
+            with nginx_with_body(directory, size) as nginx:
+                rows = compare((engine.url, engine.process.pid), nginx, script, rounds, seconds)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     facts["load_after"] = [round(value, 2) for value in os.getloadavg()]

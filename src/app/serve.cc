@@ -51,6 +51,13 @@ std::string own_program() {
   return fault ? "state-engine" : path.string();
 }
 
+// Clients start their servers in a directory of their own.
+std::string absolute_path(const std::string& path) {
+  std::error_code fault;
+  const auto absolute = std::filesystem::absolute(path, fault);
+  return fault ? path : absolute.lexically_normal().string();
+}
+
 std::string socket_path(const ServeOptions& options) {
   return (std::filesystem::path(options.data_dir) / "engine.sock").string();
 }
@@ -91,7 +98,7 @@ int complain(const Error& error) {
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
-               client_configs(service.url(), own_program(), options.data_dir,
+               client_configs(service.url(), own_program(), absolute_path(options.data_dir),
                               !options.tokens_file.empty() || !options.shared_token.empty()));
   }
   fmt::print("state-engine {} is ready: {}/mcp (store {}, data in {})\n", kVersion, service.url(),

@@ -27,6 +27,11 @@ int block_signals() {
   return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
+// The host as it stands in a URL: an IPv6 address in brackets.
+std::string url_host(const std::string& host) {
+  return host.find(':') != std::string::npos ? "[" + host + "]" : host;
+}
+
 mcp::ServerOptions server_options(const ServiceOptions& options) {
   mcp::ServerOptions out;
   out.name = options.name;
@@ -38,7 +43,7 @@ mcp::ServerOptions server_options(const ServiceOptions& options) {
 
 mcp::HttpEndpointOptions endpoint_options(const ServiceOptions& options) {
   mcp::HttpEndpointOptions out;
-  out.origins.check_host = net::is_loopback_authority(options.host);
+  out.origins.check_host = net::is_loopback_authority(url_host(options.host));
   out.origins.allowed_hosts = options.allowed_hosts;
   out.origins.allowed_origins = options.allowed_origins;
   return out;
@@ -107,7 +112,7 @@ void Service::add_routes() {
 }
 
 Status Service::open() {
-  if (!net::is_loopback_authority(options_.host) && !access_.any()) {
+  if (!net::is_loopback_authority(url_host(options_.host)) && !access_.any()) {
     return Error{ErrorCode::kFailedPrecondition,
                  fmt::format("refusing to listen on {} without tokens: anyone who reaches it could "
                              "write. Give --tokens FILE (make one with `state-engine token new "
@@ -132,9 +137,7 @@ Status Service::serve_stdio() {
 }
 
 std::string Service::url() const {
-  const bool v6 = options_.host.find(':') != std::string::npos;
-  return fmt::format(fmt::runtime(v6 ? "http://[{}]:{}" : "http://{}:{}"), options_.host,
-                     http_.port());
+  return fmt::format("http://{}:{}", url_host(options_.host), http_.port());
 }
 
 void Service::run(const std::function<void()>& on_reload) {

@@ -3,7 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -36,9 +38,10 @@ export function engineBinary() {
 }
 
 // Settings of the caller would change an engine under test.
+const ours = /^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|XDG_STATE_HOME)/;
+
 export function cleanEnvironment() {
-  return Object.fromEntries(Object.entries(process.env).filter(
-    ([name]) => !/^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|XDG_STATE_HOME)/.test(name)));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
 
 // Polls until `condition` gives something true, and returns it.

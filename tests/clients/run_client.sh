@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run_client.sh NODE SCRIPT: runs a client test, or says SKIP (exit code 77) without the pinned Node.
+# run_client.sh NODE SCRIPT: runs a client test; without the pinned Node: SKIP, exit code 77.
 set -euo pipefail
 node="${STATE_ENGINE_NODE:-$1}"
 if [ ! -x "$node" ]; then

@@ -31,7 +31,7 @@ async function checkTools(client) {
   for (const tool of listed) {
     assert.ok(tool.title && tool.description.length > 40, tool.name);
     assert.equal(tool.inputSchema.type, 'object');
-    assert.equal(tool.outputSchema.type, 'object', 'a list at the root makes clients drop all tools');
+    assert.equal(tool.outputSchema.type, 'object', 'clients drop all tools otherwise');
     for (const hint of ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint']) {
       assert.equal(typeof tool.annotations[hint], 'boolean', `${tool.name}.${hint}`);
     }
@@ -44,19 +44,20 @@ async function checkConflict(client, tag) {
   const before = await ok(client, 'get_state', { keys: [key, 'stream.nothing'] });
   assert.equal(before.snapshots['stream.nothing'], null);
   const version = before.snapshots[key]?.version ?? 0;
+  const value = `Äpfel 😀 ${tag}`;
   const first = await ok(client, 'propose_mutation',
-    { key, value: `Äpfel 😀 ${tag}`, reason: 'first', expectedVersion: version, id: `${tag}-1` });
+    { key, value, reason: 'first', expectedVersion: version, id: `${tag}-1` });
   assert.equal(first.version, version + 1);
   assert.equal(first.duplicate, false);
   const again = await ok(client, 'propose_mutation',
-    { key, value: `Äpfel 😀 ${tag}`, reason: 'first', expectedVersion: version, id: `${tag}-1` });
+    { key, value, reason: 'first', expectedVersion: version, id: `${tag}-1` });
   assert.deepEqual([again.version, again.duplicate], [version + 1, true]);
 
   const text = await refusedText(client, 'propose_mutation',
     { key, value: 'too late', reason: 'stale', expectedVersion: version });
   assert.match(text, /version_conflict/);
   const current = JSON.parse(text.split('\n')[0]).current;
-  assert.equal(current.value, `Äpfel 😀 ${tag}`);
+  assert.equal(current.value, value);
   const advised = Number(/expectedVersion (\d+)/.exec(text.split('\n').slice(1).join('\n'))[1]);
   assert.equal(advised, version + 1);
   const recovered = await ok(client, 'propose_mutation',
@@ -150,10 +151,13 @@ async function checkUpdates(client, subscribe) {
 async function checkPrompts(client) {
   const { prompts } = await client.listPrompts();
   assert.deepEqual(prompts.map((prompt) => prompt.name), ['resume_from_state']);
-  const prompt = await client.getPrompt({ name: 'resume_from_state', arguments: { prefix: 'stream.' } });
+  const prompt = await client.getPrompt(
+    { name: 'resume_from_state', arguments: { prefix: 'stream.' } });
   assert.match(prompt.messages[0].content.text, /stream\.title = "recovered"/);
-  const { completion } = await client.complete(
-    { ref: { type: 'ref/resource', uri: 'state://{+key}' }, argument: { name: 'key', value: 'stream.ti' } });
+  const { completion } = await client.complete({
+    ref: { type: 'ref/resource', uri: 'state://{+key}' },
+    argument: { name: 'key', value: 'stream.ti' },
+  });
   assert.deepEqual(completion.values, ['stream.title']);
 }
 

@@ -29,7 +29,8 @@ async function subscribeModern(client, uri, onUpdate) {
 }
 
 async function scenario(mode, transport, tag) {
-  const client = new Client({ name: 'sdk-v2-test', version: '1' }, { versionNegotiation: { mode } });
+  const client = new Client(
+    { name: 'sdk-v2-test', version: '1' }, { versionNegotiation: { mode } });
   await client.connect(transport);
   const era = mode === 'legacy' ? 'legacy' : 'modern';
   assert.equal(client.getProtocolEra(), era);
@@ -42,7 +43,8 @@ async function scenario(mode, transport, tag) {
 }
 
 const cases = [];
-for (const [name, mode] of [['legacy', 'legacy'], ['auto', 'auto'], [`pin ${modern}`, { pin: modern }]]) {
+const modes = { legacy: 'legacy', auto: 'auto', [`pin ${modern}`]: { pin: modern } };
+for (const [name, mode] of Object.entries(modes)) {
   cases.push([`sdk v2, ${name}, over HTTP`, async (home) => {
     const engine = await home.serve('data');
     await scenario(mode, new StreamableHTTPClientTransport(engine.url), 'http');

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The command line as a contract: help, --json, exit codes, completion, rules, the sample evening."""
+"""The command line as a contract: help, --json, exit codes, completion, rules, the evening."""
 
 import collections
 import contextlib
@@ -252,7 +252,8 @@ class Evening(harness.ProcessTest):
         server.stop()
         self.assert_verifies(server.data_dir)
         with contextlib.closing(sqlite3.connect(server.data_dir / "state.db")) as database:
-            effects = dict(database.execute("SELECT rule_id, count(*) FROM outbox GROUP BY rule_id"))
+            effects = dict(database.execute(
+                "SELECT rule_id, count(*) FROM outbox GROUP BY rule_id"))
             derived = database.execute(
                 "SELECT count(*) FROM mutation_log WHERE actor LIKE 'rule:%' AND "
                 "status = 'accepted'").fetchone()[0]

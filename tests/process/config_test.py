@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -102,6 +103,24 @@ class Start(harness.ProcessTest):
         engine.url = engine.url.replace("0.0.0.0", "127.0.0.1")
         self.assertTrue(engine.http(token=made.out.strip()).propose("stream.state", "on").accepted)
 
+    def test_each_loopback_name_is_served_without_tokens(self):
+        for number, listen in enumerate(("127.0.0.1:0", "localhost:0", "[::1]:0")):
+            with self.subTest(listen):
+                if listen.startswith("[") and not socket.has_dualstack_ipv6():
+                    continue
+                engine = self.engine(f"data-{number}", args=["--listen", listen])
+                self.assertTrue(engine.http().propose("stream.state", "on").accepted)
+                self.assertEqual(engine.get("/mcp", {"Host": "evil.example"})[0], 403)
+
+    def test_what_it_cannot_work_with_is_named(self):
+        (self.home / "file").write_text("")
+        (self.home / "no-database").mkdir()
+        (self.home / "no-database/state.db").write_text("something else entirely")
+        for name in ("file", "no-database", "x" * 120):
+            with self.subTest(name):
+                outcome = self.refused("--listen", "127.0.0.1:0", name=name, code=1)
+                self.assertIn(name, outcome.err.splitlines()[-1])
+
     def test_environment_variables_stand_in_for_flags(self):
         file = self.config(BASE)
         engine = self.engine(env={"STATE_ENGINE_CONFIG_PATH": str(file), "LOG_LEVEL": "error"})
@@ -109,7 +128,11 @@ class Start(harness.ProcessTest):
         self.assertEqual(engine.log_text(), "")
 
     def test_show_clients_prints_configurations_that_name_this_engine(self):
-        engine = self.engine(args=["--show-clients"])
+        engine = self.new_engine(args=["--show-clients"])
+        relative = pathlib.Path(os.path.relpath(engine.data_dir))
+        engine.data_dir, absolute = relative, engine.data_dir
+        engine.start()
+        engine.data_dir = absolute
         text = "".join(engine.stdout)
         for name in ("Claude Code", "Cursor", "VS Code"):
             self.assertIn(name, text)
@@ -121,7 +144,8 @@ class Start(harness.ProcessTest):
             if "url" in server:
                 self.assertEqual(server["url"], engine.url + "/mcp")
             else:
-                self.assertEqual(server["args"], ["mcp", "--data-dir", str(engine.data_dir)])
+                self.assertEqual(server["args"], ["mcp", "--data-dir", str(engine.data_dir)],
+                                 "absolute, wherever the client starts it")
                 self.assertTrue(os.access(server["command"], os.X_OK))
 
 
@@ -153,9 +177,44 @@ class Reload(harness.ProcessTest):
             self.assertRegex(logged, re.escape(str(engine.config)) + r":[12]: ")
         self.assertTrue(mcp.propose("a.x", 1).accepted)
         self.assertEqual(mcp.propose("b.x", 1).code, "key_not_allowed")
-        status, text = engine.get("/metrics")
-        self.assertEqual(status, 200)
-        self.assertRegex(text, r"state_engine_\w*reloads\w*\{[^}]*\} 2")
+        refused = re.compile(r'^state_engine_\w*reload\w*\{[^}]*\} 2$', re.MULTILINE)
+        harness.wait_until(lambda: refused.search(engine.get("/metrics")[1]), 10, "the counter")
+
+    def test_reloads_under_load_are_atomic(self):
+        both = (BASE, BASE + "rules:\n  - {id: echo, when: {'==': [{var: key}, a.x]}, actions: "
+                "[{type: proposeMutation, key: a.echo, value: {$logic: {var: value}}}]}\n")
+        engine = self.engine(config=self.config(BASE))
+        stop, faults = threading.Event(), []
+
+        def load():
+            mcp = engine.socket()
+            try:
+                while not stop.is_set():
+                    answer = mcp.propose("a.x", 1, op="increment")
+                    if not answer.accepted:
+                        faults.append(answer.text)
+            except Exception as fault:  # pylint: disable=broad-except
+                faults.append(repr(fault))
+
+        clients = [threading.Thread(target=load, daemon=True) for _ in range(4)]
+        for client in clients:
+            client.start()
+        for number in range(1, 21):
+            self.reload(engine, both[number % 2], "configuration reloaded")
+        stop.set()
+        for client in clients:
+            client.join(15)
+        self.assertEqual(faults, [])
+        entries = engine.socket().history()
+        causes = {entry["causationId"] for entry in entries if entry["key"] == "a.echo"}
+        revisions = {}
+        for entry in entries:
+            if entry["key"] == "a.x":
+                revisions.setdefault(entry["ruleRevision"], set()).add(entry["id"] in causes)
+        self.assertEqual(sorted(map(sorted, revisions.values())), [[False], [True]],
+                         "the rule revision that an entry names is the one that decided it")
+        self.assertEqual(engine.stop(), 0)
+        self.assert_verifies(engine.data_dir)
 
     def test_a_vanished_file_changes_nothing(self):
         engine = self.engine(config=self.config(BASE))
@@ -254,6 +313,41 @@ class Credentials(harness.ProcessTest):
         self.assertEqual(stat.S_IMODE(engine.socket_path.stat().st_mode), 0o600)
         engine.cli("propose", "a.x", "1", "--reason", "r")
         self.assertRegex(self.last_entry(engine.http(), "a.x")["actor"], r"^cli:\w+")
+
+    def stdio(self, data_dir, *args, **options):
+        client = harness.StdioMcp(data_dir, *args, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def test_a_stdio_bridge_forwards_its_token(self):
+        writer = self.make_token("stream-bot")
+        engine = self.engine(config=self.config(BASE), args=["--tokens", str(self.tokens)])
+        with_token = self.stdio(engine.data_dir, env={"STATE_ENGINE_TOKEN": writer})
+        self.assertTrue(with_token.propose("a.x", 1).accepted)
+        without = self.stdio(engine.data_dir)
+        self.assertTrue(without.propose("a.x", 2).accepted)
+        actors = [entry["actor"] for entry in without.history(key="a.x")]
+        self.assertEqual(actors[0], "stream-bot")
+        self.assertRegex(actors[1], r"^mcp:\w+")
+        wrong = self.stdio(engine.data_dir, env={"STATE_ENGINE_TOKEN": "wrong"})
+        with self.assertRaises((harness.RpcFault, harness.Gone)):
+            wrong.propose("a.x", 3)
+        for client in (with_token, without):
+            self.assertEqual(client.end_input(), (0, ""))
+        self.assertEqual(engine.http(token=writer).value("a.x"), 2)
+
+    def test_two_stdio_processes_never_open_one_directory(self):
+        file = self.config(BASE)
+        first = self.stdio(self.home / "alone", "--config", file)
+        self.assertTrue(first.propose("a.x", 1).accepted)
+        second = self.stdio(self.home / "alone", "--config", file)
+        with self.assertRaises(harness.Gone):
+            second.propose("a.x", 2)
+        code, complaint = second.end_input()
+        self.assertEqual(code, 1)
+        self.assertIn(str(first.process.pid), complaint)
+        self.assertEqual(first.value("a.x"), 1)
+        self.assertEqual(first.end_input()[0], 0)
 
     def test_reserved_actors_are_refused(self):
         for actor in ("rule:x", "state-engine"):

@@ -82,6 +82,12 @@ class DiskFull(harness.ProcessTest):
         self.assertIsNone(mcp.snapshot(refused["key"]), "refused and yet visible")
         self.assertTrue(mcp.history(limit=10), "the log stays readable")
 
+        engine.kill()  # A crash does not make it worse: it starts and reads on the full disk.
+        engine.start()
+        mcp = engine.http()
+        self.assert_kept(mcp, accepted)
+        self.assertEqual(mcp.call("propose_mutation", refused).code, "unavailable")
+
         filler.unlink()
         again = harness.wait_until(
             lambda: (lambda reply: reply if reply.accepted else None)(

@@ -1,7 +1,8 @@
 """Starts, stops and kills real engines, and talks to them as clients do. Standard library only.
 
 Every test file ends with `harness.main()`: exit code 0 passed, 1 failed, 77 nothing could run here
-(ctest shows that as skipped). What a test starts it stops, by process id; directories are temporary.
+(ctest shows that as skipped). What a test starts it stops, by process id; directories are
+temporary.
 """
 
 import contextlib
@@ -136,7 +137,8 @@ class Mcp:
         return reply["result"]
 
     def call(self, tool, arguments=None, meta=None):
-        return Answer(self.request("tools/call", {"name": tool, "arguments": arguments or {}}, meta))
+        params = {"name": tool, "arguments": arguments or {}}
+        return Answer(self.request("tools/call", params, meta))
 
     def propose(self, key, value=None, reason="test", **more):
         arguments = {"key": key, "reason": reason, **more}
@@ -244,6 +246,42 @@ class SocketMcp(Mcp):
     def close(self):
         self._file.close()
         self._socket.close()
+
+
+class StdioMcp(Mcp):
+    """MCP over `state-engine mcp`: a bridge to the engine on `data_dir`, or the engine itself."""
+
+    def __init__(self, data_dir, *args, env=None):
+        super().__init__()
+        self.process = subprocess.Popen(
+            [engine_binary(), "mcp", "--data-dir", str(data_dir), *map(str, args)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=clean_environment(env))
+
+    def _exchange(self, message):
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError as fault:
+            raise Gone("the process ended") from fault
+        line = self.process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise Gone("the process ended")
+        return json.loads(line)
+
+    def end_input(self, seconds=15.0):
+        """Closes its input; returns the exit code and what it wrote to stderr."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        code = self.process.wait(seconds)
+        return code, self.process.stderr.read().decode()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
 
 class Engine:

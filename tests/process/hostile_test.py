@@ -175,7 +175,8 @@ class Hostile(harness.ProcessTest):
         with contextlib.closing(self.connect()) as link:  # Chunks without an end.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 link.sendall(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+                             b"Content-Type: application/json\r\n"
+                             b"Transfer-Encoding: chunked\r\n\r\n")
                 for _ in range(24):
                     link.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
             self.assertIn(self.read_response(link)[0], (413, None))

@@ -1,13 +1,19 @@
 #!/usr/bin/env python3
-"""I5 under kill -9: nothing acknowledged is ever lost, and an unanswered id has exactly one outcome.
+"""I5 under kill -9: nothing acknowledged is lost, and an unanswered id has exactly one outcome.
 
 Eight clients load an engine that is killed again and again, half of the times at the very moment an
 acknowledgement arrives. The clients write what was acknowledged to a file of their own; after each
 restart a checker compares it with the log. A build that answers before its commit must be caught.
+
+A rule derives a mutation and emits an effect for each change of one key: I8 and I10 are checked at
+the end, each cause having exactly one of both.
 """
 
+import collections
+import contextlib
 import json
 import random
+import sqlite3
 import sys
 import threading
 import time
@@ -18,7 +24,16 @@ CYCLES = 50
 CYCLES_PLANTED = 80
 CLIENTS = 8
 SHARED_KEYS = 3
-CONFIG = 'allowedKeys: ["own.*", "shared.*", "tx.*"]\n'
+CAUSE_KEY = "own.0"
+CONFIG = """\
+allowedKeys: ["own.*", "shared.*", "tx.*", mirror]
+rules:
+  - id: mirror
+    when: {'==': [{var: key}, own.0]}
+    actions:
+      - {type: publishEgress, payload: {type: mirrored, n: {$logic: {var: value}}}}
+      - {type: proposeMutation, key: mirror, value: {$logic: {var: value}}, reason: mirrored}
+"""
 
 
 class Ledger:
@@ -265,6 +280,21 @@ class Kill9(harness.ProcessTest):
         if not self.checker.problems:
             self.load_and_kill(engine, number)
 
+    def check_causes(self, engine):
+        """I8, I10: each change of CAUSE_KEY has one derived mutation and one effect, none has two,
+        and neither exists without its cause."""
+        entries = self.checker.entries.values()
+        causes = collections.Counter(entry["id"] for entry in entries if
+                                     entry["key"] == CAUSE_KEY and entry["status"] == "accepted")
+        derived = collections.Counter(entry["causationId"] for entry in entries
+                                      if entry["actor"] == "rule:mirror")
+        with contextlib.closing(sqlite3.connect(engine.data_dir / "state.db")) as database:
+            effects = collections.Counter(
+                cause for (cause,) in database.execute("SELECT cause_id FROM outbox"))
+        self.assertGreater(len(causes), 0)
+        self.assertEqual(derived, causes)
+        self.assertEqual(effects, causes)
+
     def test_nothing_acknowledged_is_lost(self):
         engine = self.new_engine(config=self.config(CONFIG))
         slowest = 0.0
@@ -281,6 +311,7 @@ class Kill9(harness.ProcessTest):
             self.checker.check_promise(promise)
         self.assertEqual(self.checker.problems, [])
         self.assertGreater(len(promises), CYCLES, "there was hardly any load")
+        self.check_causes(engine)
         report = self.assert_verifies(engine.data_dir)
         self.assertEqual(report["headSeq"], self.checker.seq)
         print(f"{CYCLES} kills, {len(promises)} promises kept, {len(self.checker.entries)} log "

@@ -4,7 +4,8 @@
 The blocks are fenced as ```sh tour. A line that begins with "$ " is a command, the lines after it
 its output; "..." in a line stands for any text, a line that is only "..." for any lines, and a
 command whose output is not shown may print anything. What a command that ends in "&" prints is
-compared at `wait`. `./dev run` means the first terminal: stop the engine there and start it again. The commands share one shell, so that variables live on.
+compared at `wait`. `./dev run` means the first terminal: stop the engine there and start it again.
+The commands share one shell, so that variables live on.
 """
 
 import os

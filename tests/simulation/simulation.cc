@@ -374,6 +374,8 @@ void Simulation::calm_down() {
   if (!outcome_.faults.empty()) return;
   calm_ = true;
   world_.store->release_commits();
+  world_.settle();
+  if (!world_.fatal.empty()) crash();  // the last step's work ended fatally
   world_.advance(milliseconds{60'000});
   check();
   check_deliveries(true);

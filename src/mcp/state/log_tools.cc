@@ -1,5 +1,8 @@
 // get_history and explain: what the log says.
 
+#include <algorithm>
+#include <string>
+
 #include "base/limits.h"
 #include "mcp/protocol/arguments.h"
 #include "mcp/state/explain_text.h"
@@ -7,6 +10,41 @@
 #include "wire/json_codec.h"
 
 namespace state_engine::mcp {
+namespace {
+
+// A page ends early once it holds this much text, and the log is read in steps, so that neither an
+// answer nor what it is made from grows with the size of the values (I13).
+constexpr std::size_t kPageBytesMax = 1024 * 1024;
+constexpr std::size_t kEntriesPerRead = 32;
+
+struct HistoryPage {
+  std::string entries;  // JSON, without the brackets
+  std::size_t count = 0;
+  std::int64_t last_seq = 0;
+  bool truncated = false;
+};
+
+boost::asio::awaitable<Result<HistoryPage>> read_page(Engine& engine, LogQuery query,
+                                                      std::size_t limit) {
+  HistoryPage page;
+  while (!page.truncated) {
+    query.limit = std::min(kEntriesPerRead, limit - page.count);
+    auto entries = co_await engine.history(query);
+    if (!entries.ok()) co_return entries.error();
+    for (const LogEntry& entry : *entries) {
+      if (page.count > 0) page.entries += ',';
+      json::write_to(page.entries, wire::encode_log_entry(entry));
+      page.last_seq = entry.seq;
+      page.truncated = ++page.count == limit || page.entries.size() > kPageBytesMax;
+      if (page.truncated) break;
+    }
+    if (entries->size() < query.limit) break;
+    (query.newest_first ? query.before_seq : query.after_seq) = page.last_seq;
+  }
+  co_return page;
+}
+
+}  // namespace
 
 StateService::Reply StateService::get_history(json::Object arguments, RequestContext&) {
   ArgumentReader reader(arguments, "get_history");
@@ -28,24 +66,21 @@ StateService::Reply StateService::get_history(json::Object arguments, RequestCon
   query.before_seq = before.value_or(0);
   query.newest_first = order ? *order == "newest" : !after.has_value();
   const bool newest_first = query.newest_first;
-  query.limit = limit;
   const std::int64_t head = engine_.view().seq();
-  auto entries = co_await engine_.history(std::move(query));
-  if (!entries.ok()) co_return entries.error();
+  const auto page = co_await read_page(engine_, std::move(query), limit);
+  if (!page.ok()) co_return page.error();
 
-  json::Array array;
-  for (const LogEntry& entry : *entries) array.push_back(wire::encode_log_entry(entry));
-  json::Object out;
-  out["count"] = array.size();
-  out["entries"] = std::move(array);
-  const bool truncated = entries->size() == limit;
-  out["truncated"] = truncated;
-  if (!entries->empty() && newest_first && truncated) {
-    out["nextBeforeSeq"] = entries->back().seq;
+  std::string text = R"({"entries":[)" + page->entries + R"(],"count":)" +
+                     std::to_string(page->count) + R"(,"truncated":)" +
+                     (page->truncated ? "true" : "false");
+  if (newest_first && page->truncated) {
+    text += R"(,"nextBeforeSeq":)" + std::to_string(page->last_seq);
   }
-  if (!entries->empty() && !newest_first) out["nextAfterSeq"] = entries->back().seq;
-  out["headSeq"] = head;
-  co_return ToolResult::object(std::move(out));
+  if (!newest_first && page->count > 0) {
+    text += R"(,"nextAfterSeq":)" + std::to_string(page->last_seq);
+  }
+  text += R"(,"headSeq":)" + std::to_string(head) + "}";
+  co_return ToolResult::object_text(std::move(text));
 }
 
 StateService::Reply StateService::explain(json::Object arguments, RequestContext&) {

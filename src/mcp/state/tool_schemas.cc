@@ -44,7 +44,7 @@ constexpr std::string_view kMutationFields =
     R"(merge applies a JSON merge patch; delete takes no value"},)"
     R"("expectedVersion":{"type":"integer","minimum":0,"description":"Version you read; 0 if the )"
     R"(key must not exist yet. Without it the last writer wins"},)"
-    R"("ttl":{"type":"number","exclusiveMinimum":0,"description":"Seconds until the value expires"},)"
+    R"("ttl":{"type":"number","exclusiveMinimum":0,"description":"Seconds the value lasts"},)"
     R"("metadata":{"type":"object","description":"Extra facts kept with the mutation"})";
 
 struct ToolText {
@@ -65,8 +65,8 @@ constexpr std::array<ToolText, 6> kTools{{
      R"("required":["keys"],"additionalProperties":false})",
      R"({"type":"object","properties":{"snapshots":{"type":"object",)"
      R"("additionalProperties":SNAPSHOT},"asOfSeq":{"type":"integer"},)"
-     R"("similarKeys":{"type":"object","description":"For keys without a value: existing keys that )"
-     R"(look like them"}},"required":["snapshots","asOfSeq"]})"},
+     R"("similarKeys":{"type":"object","description":"For keys without a value: keys that look )"
+     R"(like them"}},"required":["snapshots","asOfSeq"]})"},
     {"get_state_prefix", "List state under a prefix",
      "Read all keys that begin with a prefix (an empty prefix lists everything), sorted, with "
      "values and versions. Pages of one listing show one consistent revision: pass nextCursor "
@@ -100,7 +100,7 @@ constexpr std::array<ToolText, 6> kTools{{
      R"("items":{"type":"object","properties":{FIELDS},"required":["key"],)"
      R"("additionalProperties":false}},)"
      R"("reason":{"type":"string","description":"Why, in a few words; kept in the log"},)"
-     R"("id":{"type":"string","description":"Idempotency key of the whole, at most 120 characters"},)"
+     R"("id":{"type":"string","description":"Idempotency key, at most 120 characters"},)"
      R"("correlationId":{"type":"string"},"dryRun":{"type":"boolean"}},)"
      R"("required":["mutations","reason"],"additionalProperties":false})",
      R"({"type":"object","properties":{"transactionId":{"type":"string"},)"
