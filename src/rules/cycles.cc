@@ -116,6 +116,9 @@ class TriggerGraph {
       const logic::Dependencies& dependencies = rules_[i].dependencies;
       if (dependencies.guard_keys.has_value()) {
         for (const std::string& key : *dependencies.guard_keys) guarded_[key].push_back(i);
+        for (const std::string& prefix : dependencies.guard_prefixes) {
+          guarded_by_prefix_[prefix].push_back(i);
+        }
       } else if (!dependencies.state_reads.empty()) {
         unguarded_.push_back(i);
       }
@@ -137,6 +140,10 @@ class TriggerGraph {
   void add_edges(std::size_t from, const Write& write) {
     if (const auto found = guarded_.find(write.key); found != guarded_.end()) {
       for (const std::size_t to : found->second) add_edge(from, write, to);
+    }
+    for (const auto& [prefix, readers] : guarded_by_prefix_) {
+      if (!write.key.starts_with(prefix)) continue;
+      for (const std::size_t to : readers) add_edge(from, write, to);
     }
     for (const std::size_t to : unguarded_) {
       if (reads_key(rules_[to].dependencies, write.key)) add_edge(from, write, to);
@@ -211,6 +218,7 @@ class TriggerGraph {
   std::span<const Rule> rules_;
   std::vector<std::vector<Write>> writes_;  // per rule
   std::map<std::string, std::vector<std::size_t>> guarded_;
+  std::map<std::string, std::vector<std::size_t>> guarded_by_prefix_;
   std::vector<std::size_t> unguarded_;
   std::map<std::string, const json::Value*> constant_;  // null: different values
   std::vector<std::vector<Edge>> edges_;

@@ -1,17 +1,40 @@
-// Guards are sets of keys in a small lattice: `and` intersects, `or` unites, unknown is "any key".
+// Guards are sets of keys and of values in a small lattice: `and` intersects, `or` unites, unknown
+// is "any".
+//
+// A literal bounds the value only where no coercion can make something else equal to it: under
+// `===` and `in` always, under `==` if it is null or a text that is no number ("on": a number, a
+// boolean and null differ from it; an array or object may still be equal, and is always admitted).
 
 #include "rules/dependencies.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
 #include <iterator>
 #include <span>
 
+#include "rules/js_convert.h"
 #include "rules/operators.h"
 
 namespace state_engine::logic {
 namespace {
 
-using Keys = std::optional<std::set<std::string>>;  // nullopt: any key
+// Literals that are worth a table. A longer list bounds nothing.
+constexpr std::size_t kLiteralsMax = 64;
+constexpr std::size_t kLiteralBytesMax = 256;
+constexpr std::uint64_t kLongText = 1;
+
+struct Keys {
+  std::set<std::string> exact;
+  std::set<std::string> prefixes;
+};
+
+// What has to hold for a rule to be truthy. No value: no bound.
+struct Guard {
+  std::optional<Keys> keys;
+  std::optional<Literals> values;
+};
 
 // An operator and its arguments, or nothing.
 struct Call {
@@ -29,82 +52,168 @@ Call as_call(const json::Value& value) {
   return {info->op, {args.data(), args.size()}};
 }
 
-bool is_key_variable(const json::Value& value) {
+bool is_variable(const json::Value& value, std::string_view name) {
   const Call call = as_call(value);
   return call.op == Opcode::kVar && !call.args.empty() && call.args[0].is_string() &&
-         call.args[0].get_string() == "key";
+         call.args[0].get_string() == name;
 }
 
 bool is_falsy_literal(const json::Value& value) {
   return value.is_null() || (value.is_bool() && !value.get_bool());
 }
 
-Keys both(const Keys& a, const Keys& b) {
-  if (!a.has_value()) return b;
-  if (!b.has_value()) return a;
-  std::set<std::string> common;
-  std::set_intersection(a->begin(), a->end(), b->begin(), b->end(),
-                        std::inserter(common, common.end()));
+bool has_prefix_of(std::string_view key, const std::set<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [key](const std::string& prefix) { return key.starts_with(prefix); });
+}
+
+bool admits_key(const Keys& keys, std::string_view key) {
+  return keys.exact.contains(std::string(key)) || has_prefix_of(key, keys.prefixes);
+}
+
+Keys intersection(const Keys& a, const Keys& b) {
+  Keys common;
+  for (const auto& [one, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
+    for (const std::string& key : one->exact) {
+      if (admits_key(*other, key)) common.exact.insert(key);
+    }
+    // Of two prefixes, one of which begins with the other, the longer is the narrower.
+    for (const std::string& prefix : one->prefixes) {
+      if (has_prefix_of(prefix, other->prefixes)) common.prefixes.insert(prefix);
+    }
+  }
   return common;
 }
 
-Keys either(const Keys& a, const Keys& b) {
-  if (!a.has_value() || !b.has_value()) return std::nullopt;
-  std::set<std::string> all = *a;
-  all.insert(b->begin(), b->end());
-  return all;
+Literals intersection(const Literals& a, const Literals& b) {
+  Literals common;
+  for (const auto& literal : a) {
+    if (b.contains(literal.first)) common.insert(literal);
+  }
+  return common;
 }
 
-Keys equal_guard(std::span<const json::Value> args) {
-  if (args.size() < 2) return std::nullopt;
+Keys unite(Keys a, const Keys& b) {
+  a.exact.insert(b.exact.begin(), b.exact.end());
+  a.prefixes.insert(b.prefixes.begin(), b.prefixes.end());
+  return a;
+}
+
+Literals unite(Literals a, const Literals& b) {
+  a.insert(b.begin(), b.end());
+  return a;
+}
+
+template <typename Bound>
+std::optional<Bound> both(const std::optional<Bound>& a, const std::optional<Bound>& b) {
+  if (!a.has_value()) return b;
+  if (!b.has_value()) return a;
+  return intersection(*a, *b);
+}
+
+template <typename Bound>
+std::optional<Bound> either(const std::optional<Bound>& a, const std::optional<Bound>& b) {
+  if (!a.has_value() || !b.has_value()) return std::nullopt;
+  return unite(*a, *b);
+}
+
+Guard both(const Guard& a, const Guard& b) {
+  return {both(a.keys, b.keys), both(a.values, b.values)};
+}
+
+Guard either(const Guard& a, const Guard& b) {
+  Guard united{either(a.keys, b.keys), either(a.values, b.values)};
+  if (united.values.has_value() && united.values->size() > kLiteralsMax) united.values.reset();
+  return united;
+}
+
+bool is_long_text(const json::Value& value) {
+  return value.is_string() && value.get_string().size() > kLiteralBytesMax;
+}
+
+// True if nothing but arrays and objects and the literal itself is `==` to it.
+bool is_exact_when_loose(const json::Value& literal) {
+  if (literal.is_null()) return true;
+  return literal.is_string() && std::isnan(number_of(literal.get_string()));
+}
+
+// {"substr": [{"var": "key"}, 0, n]} == a text of n ASCII characters: the key begins with it.
+std::optional<Keys> prefix_guard(const json::Value& part, const json::Value& literal) {
+  const Call call = as_call(part);
+  if (call.op != Opcode::kSubstr || call.args.size() < 3) return std::nullopt;
+  if (!is_variable(call.args[0], "key") || !literal.is_string()) return std::nullopt;
+  const std::string text(literal.get_string());
+  const bool ascii =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (!ascii || text.empty() || json::as_int64(call.args[1]) != 0) return std::nullopt;
+  if (json::as_int64(call.args[2]) != static_cast<std::int64_t>(text.size())) return std::nullopt;
+  return Keys{{}, {text}};
+}
+
+Guard equal_guard(std::span<const json::Value> args, bool strict) {
+  Guard found;
+  if (args.size() < 2) return found;
   for (const std::size_t variable : {0U, 1U}) {
-    const json::Value& other = args[1 - variable];
-    if (is_key_variable(args[variable]) && other.is_string()) {
-      return std::set<std::string>{std::string(other.get_string())};
+    const json::Value& literal = args[1 - variable];
+    if (is_variable(args[variable], "key") && literal.is_string()) {
+      found.keys = Keys{{std::string(literal.get_string())}, {}};
+    } else if (auto prefix = prefix_guard(args[variable], literal)) {
+      found.keys = std::move(prefix);
+    } else if (is_variable(args[variable], "value") && !is_long_text(literal) &&
+               (strict || is_exact_when_loose(literal))) {
+      if (const auto hash = literal_hash(literal)) {
+        found.values = Literals{{*hash, json::write(literal)}};
+      }
     }
   }
-  return std::nullopt;
+  return found;
 }
 
-// The key is a text: only the texts of the list can be equal to it.
-Keys in_guard(std::span<const json::Value> args) {
-  if (args.size() < 2 || !is_key_variable(args[0]) || !args[1].is_array()) return std::nullopt;
-  std::set<std::string> keys;
+// `in` compares with ===. The key is a text: only the texts of the list can be equal to it.
+Guard in_guard(std::span<const json::Value> args) {
+  if (args.size() < 2 || !args[1].is_array()) return {};
+  const bool of_key = is_variable(args[0], "key");
+  if (!of_key && !is_variable(args[0], "value")) return {};
+  Keys keys;
+  Literals values;
   for (const json::Value& element : args[1].get_array()) {
-    if (element.is_object()) return std::nullopt;  // computed
-    if (element.is_string()) keys.emplace(element.get_string());
+    if (element.is_object() || is_long_text(element)) return {};  // may be computed; too long
+    if (element.is_string()) keys.exact.emplace(element.get_string());
+    if (const auto hash = literal_hash(element)) values.emplace(*hash, json::write(element));
   }
-  return keys;
+  if (of_key) return {std::move(keys), std::nullopt};
+  if (values.size() > kLiteralsMax) return {};
+  return {std::nullopt, std::move(values)};
 }
 
-// The keys for which `rule` can be truthy.
-Keys guard(const json::Value& rule) {
+// What has to hold of key and value for `rule` to be truthy.
+Guard guard(const json::Value& rule) {
   const Call call = as_call(rule);
   switch (call.op) {
     case Opcode::kLooseEqual:
     case Opcode::kStrictEqual:
-      return equal_guard(call.args);
+      return equal_guard(call.args, call.op == Opcode::kStrictEqual);
     case Opcode::kIn:
       return in_guard(call.args);
     case Opcode::kTruthy:
-      return call.args.empty() ? std::nullopt : guard(call.args[0]);
+      return call.args.empty() ? Guard{} : guard(call.args[0]);
     case Opcode::kAnd: {
-      Keys keys;
-      for (const json::Value& arg : call.args) keys = both(keys, guard(arg));
-      return keys;
+      Guard found;
+      for (const json::Value& arg : call.args) found = both(found, guard(arg));
+      return found;
     }
     case Opcode::kOr: {
-      Keys keys = std::set<std::string>{};
-      for (const json::Value& arg : call.args) keys = either(keys, guard(arg));
-      return keys;
+      Guard found{Keys{}, Literals{}};
+      for (const json::Value& arg : call.args) found = either(found, guard(arg));
+      return found;
     }
     case Opcode::kIf:
       if (call.args.size() == 2 || (call.args.size() == 3 && is_falsy_literal(call.args[2]))) {
         return both(guard(call.args[0]), guard(call.args[1]));
       }
-      return std::nullopt;
+      return {};
     default:
-      return std::nullopt;
+      return {};
   }
 }
 
@@ -175,9 +284,38 @@ void add_conjuncts(const json::Value& rule, std::vector<const json::Value*>& fou
 
 }  // namespace
 
+std::optional<std::uint64_t> literal_hash(const json::Value& value) {
+  if (value.is_null()) return 2;
+  if (value.is_bool()) return value.get_bool() ? 4 : 3;
+  if (value.is_number()) {
+    const double number = value.to_number<double>() + 0.0;  // -0 === 0
+    return std::hash<std::uint64_t>{}(std::bit_cast<std::uint64_t>(number)) * 0x9E3779B97F4A7C15U;
+  }
+  if (!value.is_string()) return std::nullopt;
+  if (is_long_text(value)) return kLongText;
+  const auto& text = value.get_string();
+  return std::hash<std::string_view>{}({text.data(), text.size()});
+}
+
+bool Dependencies::admits(std::string_view key) const {
+  return !guard_keys.has_value() || guard_keys->contains(std::string(key)) ||
+         has_prefix_of(key, guard_prefixes);
+}
+
+bool Dependencies::admits_value(const json::Value& value) const {
+  if (!guard_values.has_value()) return true;
+  const std::optional<std::uint64_t> hash = literal_hash(value);
+  return !hash.has_value() || guard_values->contains(*hash);
+}
+
 Dependencies find_dependencies(const json::Value& rule) {
   Dependencies found;
-  found.guard_keys = guard(rule);
+  Guard bounds = guard(rule);
+  if (bounds.keys.has_value()) {
+    found.guard_keys = std::move(bounds.keys->exact);
+    found.guard_prefixes = std::move(bounds.keys->prefixes);
+  }
+  found.guard_values = std::move(bounds.values);
   ReadCollector(found).collect(rule);
   return found;
 }

@@ -4,6 +4,7 @@
 #include "rules/evaluator.h"
 
 #include <array>
+#include <cstring>
 #include <string>
 
 #include "base/assert.h"
@@ -16,6 +17,40 @@ namespace {
 // Rules found in data: how often one may lead to another, and how deep each may nest.
 constexpr int kApplyDepthMax = 8;
 constexpr int kApplyNestingMax = 64;
+
+// Short names are compared in place: a call of memcmp would cost more than they do.
+inline bool same_name(const char* a, std::string_view b) {
+  constexpr std::size_t kShortName = 12;
+  if (b.size() > kShortName) return std::memcmp(a, b.data(), b.size()) == 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (a[i] != b[i]) return false;
+  }
+  return true;
+}
+
+JsValue scope_member(std::span<const ArenaMember> members, std::string_view name) {
+  for (const ArenaMember& member : members) {
+    if (member.name.size() == name.size() && same_name(member.name.data(), name)) {
+      return member.value;
+    }
+  }
+  return JsValue::undefined();
+}
+
+// Small objects are searched faster without Boost.JSON's general look-up.
+JsValue json_member(const json::Object& object, std::string_view name) {
+  constexpr std::size_t kFewMembers = 12;
+  if (object.size() > kFewMembers) {
+    const auto* member = object.if_contains({name.data(), name.size()});
+    return member != nullptr ? JsValue::of(*member) : JsValue::undefined();
+  }
+  for (const auto& member : object) {
+    if (member.key().size() == name.size() && same_name(member.key().data(), name)) {
+      return JsValue::of(member.value());
+    }
+  }
+  return JsValue::undefined();
+}
 
 }  // namespace
 
@@ -56,9 +91,40 @@ JsValue Evaluator::eval_node(const Node& node, const JsValue& data) {
     case Opcode::kNone:
     case Opcode::kSome:
       return eval_quantifier(node, data);
+    case Opcode::kLooseEqual:
+    case Opcode::kStrictEqual:
+    case Opcode::kGreater:
+    case Opcode::kLess:
+    case Opcode::kAdd:
+      if (node.count == 2) return eval_pair(node, data);
+      return eval_eager(node, data);
     default:
       return eval_eager(node, data);
   }
+}
+
+// The operators that conditions consist of, for the kinds of arguments that they mostly get.
+JsValue Evaluator::eval_pair(const Node& node, const JsValue& data) {
+  const JsValue a = eval(code_->nodes[node.first], data);
+  const JsValue b = eval(code_->nodes[node.first + 1], data);
+  if (a.is_number() && b.is_number()) {
+    switch (node.op) {
+      case Opcode::kGreater:
+        return JsValue::boolean(a.as_number() > b.as_number());
+      case Opcode::kLess:
+        return JsValue::boolean(a.as_number() < b.as_number());
+      case Opcode::kAdd:
+        return JsValue::number(0.0 + a.as_number() + b.as_number());
+      default:
+        return JsValue::boolean(a.as_number() == b.as_number());
+    }
+  }
+  const bool equality = node.op == Opcode::kLooseEqual || node.op == Opcode::kStrictEqual;
+  if (equality && a.is_string() && b.is_string()) {
+    return JsValue::boolean(a.as_string() == b.as_string());
+  }
+  const std::array<JsValue, 2> both = {a, b};
+  return call_operator(node.op, both, arena_);
 }
 
 JsValue Evaluator::eval_array(const Node& node, const JsValue& data) {
@@ -200,9 +266,19 @@ JsValue Evaluator::walk(std::span<const std::string_view> path, const JsValue& n
   while (!path.empty()) {
     if (value.is_nullish()) return not_found;
     std::size_t steps_used = 1;
-    value = value.kind() == JsValue::Kind::kDataObject
-                ? value.as_data_object().resolve(path, steps_used, arena_)
-                : get_property(value, path[0], arena_);
+    switch (value.kind()) {
+      case JsValue::Kind::kDataObject:
+        value = value.as_data_object().resolve(path, steps_used, arena_);
+        break;
+      case JsValue::Kind::kJsonObject:
+        value = json_member(value.json_object(), path[0]);
+        break;
+      case JsValue::Kind::kArenaObject:
+        value = scope_member(value.members(), path[0]);
+        break;
+      default:
+        value = get_property(value, path[0], arena_);
+    }
     SE_ASSERT(steps_used >= 1 && steps_used <= path.size());
     if (value.is_undefined()) return not_found;
     path = path.subspan(steps_used);

@@ -39,6 +39,7 @@ class Evaluator {
   JsValue eval_map(const Node& node, const JsValue& data);
   JsValue eval_reduce(const Node& node, const JsValue& data);
   JsValue eval_quantifier(const Node& node, const JsValue& data);
+  JsValue eval_pair(const Node& node, const JsValue& data);
   JsValue eval_eager(const Node& node, const JsValue& data);
 
   // The node's argument, undefined if there is none.

@@ -83,6 +83,9 @@ RuleGraph RuleGraph::build(std::span<const Rule> rules) {
       for (const std::string& key : *rule.dependencies.guard_keys) {
         add({Kind::kTriggers, rule.id, key});
       }
+      for (const std::string& prefix : rule.dependencies.guard_prefixes) {
+        add({Kind::kTriggers, rule.id, prefix + std::string(kAnyKey)});
+      }
     } else {
       add({Kind::kTriggers, rule.id, std::string(kAnyKey)});
     }

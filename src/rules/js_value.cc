@@ -10,52 +10,11 @@
 
 namespace state_engine::logic {
 
-JsValue JsValue::of(const json::Value& value) {
-  switch (value.kind()) {
-    case boost::json::kind::null:
-      return null();
-    case boost::json::kind::bool_:
-      return boolean(value.get_bool());
-    case boost::json::kind::int64:
-      return number(static_cast<double>(value.get_int64()));
-    case boost::json::kind::uint64:
-      return number(static_cast<double>(value.get_uint64()));
-    case boost::json::kind::double_:
-      return number(value.get_double());
-    case boost::json::kind::string: {
-      const auto& text = value.get_string();
-      return string({text.data(), text.size()});
-    }
-    case boost::json::kind::array: {
-      JsValue result(Kind::kJsonArray);
-      result.pointer_ = &value.get_array();
-      return result;
-    }
-    case boost::json::kind::object:
-      return of(value.get_object());
-  }
-  SE_UNREACHABLE();
-}
-
 JsValue JsValue::object(std::span<const ArenaMember> members) {
   JsValue result(Kind::kArenaObject);
   result.size_ = static_cast<std::uint32_t>(members.size());
   result.pointer_ = members.data();
   return result;
-}
-
-std::size_t JsValue::array_size() const {
-  if (kind_ == Kind::kArenaArray) return size_;
-  return static_cast<const json::Array*>(pointer_)->size();
-}
-
-JsValue JsValue::element(std::size_t index) const {
-  if (kind_ == Kind::kArenaArray) return static_cast<const JsValue*>(pointer_)[index];
-  return of((*static_cast<const json::Array*>(pointer_))[index]);
-}
-
-std::span<const ArenaMember> JsValue::members() const {
-  return {static_cast<const ArenaMember*>(pointer_), size_};
 }
 
 void Arena::charge(std::size_t bytes) {

@@ -79,7 +79,32 @@ class JsValue {
     return result;
   }
   // A view of `value`, which outlives it. Integers become doubles, as in JavaScript.
-  static JsValue of(const json::Value& value);
+  static JsValue of(const json::Value& value) {
+    switch (value.kind()) {
+      case boost::json::kind::null:
+        return null();
+      case boost::json::kind::bool_:
+        return boolean(value.get_bool());
+      case boost::json::kind::int64:
+        return number(static_cast<double>(value.get_int64()));
+      case boost::json::kind::uint64:
+        return number(static_cast<double>(value.get_uint64()));
+      case boost::json::kind::double_:
+        return number(value.get_double());
+      case boost::json::kind::string: {
+        const auto& text = value.get_string();
+        return string({text.data(), text.size()});
+      }
+      case boost::json::kind::array: {
+        JsValue result(Kind::kJsonArray);
+        result.pointer_ = &value.get_array();
+        return result;
+      }
+      case boost::json::kind::object:
+        return of(value.get_object());
+    }
+    return undefined();
+  }
   static JsValue of(const json::Object& object) {
     JsValue result(Kind::kJsonObject);
     result.pointer_ = &object;
@@ -101,9 +126,15 @@ class JsValue {
   bool as_boolean() const { return boolean_; }
   double as_number() const { return number_; }
   std::string_view as_string() const { return {static_cast<const char*>(pointer_), size_}; }
-  std::size_t array_size() const;
-  JsValue element(std::size_t index) const;  // REQUIRES: index < array_size()
-  std::span<const ArenaMember> members() const;
+  std::size_t array_size() const {
+    return kind_ == Kind::kArenaArray ? size_ : static_cast<const json::Array*>(pointer_)->size();
+  }
+  // REQUIRES: index < array_size().
+  JsValue element(std::size_t index) const {
+    if (kind_ == Kind::kArenaArray) return static_cast<const JsValue*>(pointer_)[index];
+    return of((*static_cast<const json::Array*>(pointer_))[index]);
+  }
+  inline std::span<const ArenaMember> members() const;
   const json::Object& json_object() const { return *static_cast<const json::Object*>(pointer_); }
   const DataObject& as_data_object() const { return *static_cast<const DataObject*>(pointer_); }
 
@@ -130,6 +161,10 @@ struct ArenaMember {
   std::string_view name;
   JsValue value;
 };
+
+inline std::span<const ArenaMember> JsValue::members() const {
+  return {static_cast<const ArenaMember*>(pointer_), size_};
+}
 
 // An object that answers look-ups without being JSON: the context of a change, the virtual `state`.
 class DataObject {

@@ -47,6 +47,14 @@ struct ProposeMutation {
 using Action = std::variant<PublishEgress, ProposeMutation>;
 
 struct Rule {
+  // False if the guards exclude that a change of `key` to `value` (null if it is gone) matches. A
+  // rule that keeps a truth is run on every change of its keys, whatever the value.
+  bool admits(std::string_view key, const json::Value& value) const {
+    return dependencies.admits(key) && (keeps_truth() || dependencies.admits_value(value));
+  }
+  // Whether the rule fires depends on what its condition was before.
+  bool keeps_truth() const { return trigger == Trigger::kRise || trigger == Trigger::kFall; }
+
   std::string id;
   std::string description;
   std::string hash;  // SHA-256 of the canonical JSON of its source, hex

@@ -1,4 +1,4 @@
-// Evaluation of all rules on one change. A rule whose guard excludes the key is not run at all.
+// Evaluation of the rules on one change. A rule whose guards exclude it is not run at all.
 
 #include "rules/rule_set.h"
 
@@ -42,10 +42,6 @@ bool truth_before(const Rule& rule, const ChangeContext& change, const StateLook
   Arena arena(logic::Budget{}.bytes_max);
   const logic::EvalResult result = rule.when.evaluate(JsValue::data_object(data), arena);
   return result.ok() && logic::truthy(result.value);
-}
-
-bool is_edge(const Rule& rule) {
-  return rule.trigger == Trigger::kRise || rule.trigger == Trigger::kFall;
 }
 
 bool should_fire(const Rule& rule, const ChangeFields& fields, bool matched, bool previous_truth) {
@@ -142,6 +138,46 @@ bool is_worth_telling(const RuleOutcome& outcome) {
          outcome.new_truth.has_value();
 }
 
+// Runs one rule on one change.
+RuleOutcome run_rule(const Rule& rule, const ChangeContext& change, const ChangeFields& fields,
+                     const StateLookup& state, const TruthStore& truths) {
+  RuleOutcome outcome;
+  ChangeData data(fields, state);
+  Arena arena(logic::Budget{}.bytes_max);
+  const logic::EvalResult result = rule.when.evaluate(JsValue::data_object(data), arena);
+  if (!result.ok()) {
+    outcome.error = result.error->message;
+    outcome.reads = data.take_reads();
+    return outcome;
+  }
+  outcome.matched = logic::truthy(result.value);
+  bool previous_truth = false;
+  if (rule.keeps_truth()) {
+    const std::optional<bool> stored = truths.truth(rule.id, fields.key);
+    previous_truth = stored.has_value() ? *stored : truth_before(rule, change, state);
+    if (stored != outcome.matched) outcome.new_truth = outcome.matched;
+  }
+  outcome.fired = should_fire(rule, fields, outcome.matched, previous_truth);
+  if (outcome.fired) {
+    const Status done = ActionRunner(rule, fields.key, JsValue::data_object(data), outcome).run();
+    if (!done.ok()) {
+      outcome.error = done.error().message;
+      outcome.fired = false;
+      outcome.effects.clear();
+      outcome.derived.clear();
+    }
+  }
+  outcome.reads = data.take_reads();
+  return outcome;
+}
+
+void tell(const Rule& rule, RuleOutcome outcome, std::vector<RuleOutcome>& outcomes) {
+  if (!is_worth_telling(outcome)) return;
+  outcome.rule_id = rule.id;
+  outcome.rule_hash = rule.hash;
+  outcomes.push_back(std::move(outcome));
+}
+
 }  // namespace
 
 RuleSetLoad RuleSet::load(const json::Value& rules) {
@@ -163,6 +199,7 @@ RuleSetLoad RuleSet::load(const json::Value& rules) {
   std::string hashes;
   for (const Rule& rule : set->rules_) hashes += rule.hash + "\n";
   set->revision_ = sha256_hex(hashes);
+  set->index_ = RuleIndex(set->rules_);
   result.rules = set;
   return result;
 }
@@ -182,47 +219,25 @@ const Rule* RuleSet::find(std::string_view rule_id) const {
 std::vector<RuleOutcome> RuleSet::evaluate(const ChangeContext& change, const StateLookup& state,
                                            const TruthStore& truths) const {
   std::vector<RuleOutcome> outcomes;
-  for (const Rule& rule : rules_) {
-    if (!rule.dependencies.admits(change.after.key)) continue;
-    RuleOutcome outcome = evaluate_rule(rule, change, state, truths);
-    if (is_worth_telling(outcome)) outcomes.push_back(std::move(outcome));
+  const ChangeFields fields = ChangeFields::of(change);
+  for (const std::uint32_t position : index_.candidates(fields.key, *fields.value)) {
+    const Rule& rule = rules_[position];
+    tell(rule, run_rule(rule, change, fields, state, truths), outcomes);
   }
   return outcomes;
 }
 
-RuleOutcome RuleSet::evaluate_rule(const Rule& rule, const ChangeContext& change,
-                                   const StateLookup& state, const TruthStore& truths) const {
-  RuleOutcome outcome;
-  outcome.rule_id = rule.id;
-  outcome.rule_hash = rule.hash;
+std::vector<RuleOutcome> RuleSet::evaluate_linearly_for_test(const ChangeContext& change,
+                                                             const StateLookup& state,
+                                                             const TruthStore& truths,
+                                                             bool heed_guards) const {
+  std::vector<RuleOutcome> outcomes;
   const ChangeFields fields = ChangeFields::of(change);
-  ChangeData data(fields, state);
-  Arena arena(logic::Budget{}.bytes_max);
-  const logic::EvalResult result = rule.when.evaluate(JsValue::data_object(data), arena);
-  if (!result.ok()) {
-    outcome.error = result.error->message;
-    outcome.reads = data.take_reads();
-    return outcome;
+  for (const Rule& rule : rules_) {
+    if (heed_guards && !rule.admits(fields.key, *fields.value)) continue;
+    tell(rule, run_rule(rule, change, fields, state, truths), outcomes);
   }
-  outcome.matched = logic::truthy(result.value);
-  bool previous_truth = false;
-  if (is_edge(rule)) {
-    const std::optional<bool> stored = truths.truth(rule.id, fields.key);
-    previous_truth = stored.has_value() ? *stored : truth_before(rule, change, state);
-    if (stored != outcome.matched) outcome.new_truth = outcome.matched;
-  }
-  outcome.fired = should_fire(rule, fields, outcome.matched, previous_truth);
-  if (outcome.fired) {
-    const Status done = ActionRunner(rule, fields.key, JsValue::data_object(data), outcome).run();
-    if (!done.ok()) {
-      outcome.error = done.error().message;
-      outcome.fired = false;
-      outcome.effects.clear();
-      outcome.derived.clear();
-    }
-  }
-  outcome.reads = data.take_reads();
-  return outcome;
+  return outcomes;
 }
 
 logic::Explanation RuleSet::explain(const Rule& rule, const ChangeContext& change,

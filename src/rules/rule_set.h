@@ -2,7 +2,8 @@
 //
 // Invariants: (I11) a loaded set has no cycle of derived mutations that static analysis can see;
 // the engine's run-time budget stops the others. (R1) Rules are evaluated in file order, and the
-// same change, state and truths always give the same outcomes.
+// same change, state and truths always give the same outcomes. (R2) The index changes the cost of
+// an evaluation, never its outcomes.
 //
 // Threads: immutable after load; evaluate from any thread.
 
@@ -24,6 +25,7 @@
 #include "rules/explain.h"
 #include "rules/lint.h"
 #include "rules/rule.h"
+#include "rules/rule_index.h"
 
 namespace state_engine {
 
@@ -100,8 +102,16 @@ class RuleSet {
 
   // What the rules say about one change, in file order. A rule that did not match, did not fail,
   // read no other key and kept its truth has no outcome. A rule's error does not stop the others.
+  // Only rules whose guards admit the change are run; the others cannot match. Cost: as those
+  // rules.
   std::vector<RuleOutcome> evaluate(const ChangeContext& change, const StateLookup& state,
                                     const TruthStore& truths) const;
+
+  // The same without the index (invariant R2), and without even the guards.
+  std::vector<RuleOutcome> evaluate_linearly_for_test(const ChangeContext& change,
+                                                      const StateLookup& state,
+                                                      const TruthStore& truths,
+                                                      bool heed_guards) const;
 
   // Why `rule` does or does not match that change. The same answer as evaluate() gave, if the
   // state is the same.
@@ -112,13 +122,13 @@ class RuleSet {
   const Rule* find(std::string_view rule_id) const;
   // SHA-256 of all rule hashes in file order, hex: the rule revision of log entries.
   const std::string& revision() const { return revision_; }
+  const RuleIndex& index() const { return index_; }
 
  private:
   RuleSet() = default;
-  RuleOutcome evaluate_rule(const Rule& rule, const ChangeContext& change, const StateLookup& state,
-                            const TruthStore& truths) const;
 
   std::vector<Rule> rules_;
+  RuleIndex index_;
   std::string revision_;
 };
 
