@@ -2,6 +2,8 @@
 
 #include "app/authenticator.h"
 
+#include <algorithm>
+
 #include <openssl/crypto.h>
 #include <unistd.h>
 
@@ -19,6 +21,19 @@ mcp::AuthOutcome accepted(std::string actor, std::string principal,
 
 mcp::AuthOutcome refused(int status, std::string message) {
   return {{}, mcp::AuthFailure{status, std::move(message), ""}};
+}
+
+bool is_signed_token(const std::string& token) {
+  return std::count(token.begin(), token.end(), '.') == 2;
+}
+
+mcp::AuthOutcome by_signature(const net::JwtVerifier& verifier, const std::string& token,
+                              std::chrono::sys_seconds now) {
+  auto claims = verifier.verify(token, now);
+  if (!claims.ok()) return refused(401, claims.error().message);
+  // As they are: a token without scopes may do nothing.
+  return {{"jwt:" + claims->subject, "jwt:" + claims->subject, std::move(claims->scopes)},
+          std::nullopt};
 }
 
 mcp::AuthOutcome by_token(const AccessList& access, const std::string& token) {
@@ -47,8 +62,13 @@ mcp::AuthOutcome by_socket(const mcp::Credentials& peer) {
 
 }  // namespace
 
-mcp::Authenticator make_authenticator(const AccessList& access) {
-  return [&access](const mcp::Credentials& peer) {
+mcp::Authenticator make_authenticator(const AccessList& access, const Clock& clock) {
+  return [&access, &clock](const mcp::Credentials& peer) {
+    const auto verifier = access.signed_tokens.get();
+    if (verifier && is_signed_token(peer.bearer_token)) {
+      const auto now = std::chrono::floor<std::chrono::seconds>(clock.wall_now());
+      return by_signature(*verifier, peer.bearer_token, now);
+    }
     if (!peer.bearer_token.empty()) return by_token(access, peer.bearer_token);
     if (peer.transport == mcp::TransportKind::kStream) return by_socket(peer);
     if (access.any()) {

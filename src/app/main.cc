@@ -30,9 +30,8 @@ std::string environment(const char* name) {
 
 // $XDG_STATE_HOME/state-engine, as the XDG base directory specification has it.
 std::string default_data_dir() {
-  if (const std::string chosen = environment("STATE_ENGINE_DATA_DIR"); !chosen.empty()) {
-    return chosen;
-  }
+  std::string chosen = environment("STATE_ENGINE_DATA_DIR");
+  if (!chosen.empty()) return chosen;
   if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) {
     return state + "/state-engine";
   }
@@ -72,6 +71,18 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
                    "Publish rule payloads as they are, as the reference does, instead of events");
 }
 
+void add_authorization_options(CLI::App& command, ServeOptions& options) {
+  command.add_option("--jwks", options.jwks_file,
+                     "Take signed tokens (JWT: RS256, ES256, EdDSA) by the keys in this JWKS file");
+  command.add_option("--jwt-issuer", options.jwt_issuer, "The issuer that signed tokens must name");
+  command.add_option("--jwt-audience", options.jwt_audience,
+                     "The audience that signed tokens must name; default: --public-url and /mcp");
+  command.add_option("--authorization-server", options.authorization_servers,
+                     "Where clients get tokens; default: the issuer");
+  command.add_option("--public-url", options.public_url,
+                     "How clients reach this engine, e.g. https://state.example");
+}
+
 void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Run the engine on this machine");
   command->footer(
@@ -87,6 +98,7 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
       ->capture_default_str();
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
+  add_authorization_options(*command, options);
   command->add_option("--allow-host", options.allowed_hosts,
                       "A Host header to accept on a loopback bind, for proxies");
   command->add_option("--allow-origin", options.allowed_origins,

@@ -18,9 +18,8 @@ prometheus::Gauge& gauge(prometheus::Registry& registry, const std::string& name
 
 prometheus::Histogram& histogram(prometheus::Registry& registry, const std::string& name,
                                  const std::string& help,
-                                 prometheus::Histogram::BucketBoundaries buckets) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
-      {}, std::move(buckets));
+                                 const prometheus::Histogram::BucketBoundaries& buckets) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add({}, buckets);
 }
 
 std::string result_label(Delivery delivery) {

@@ -62,6 +62,30 @@ std::string socket_path(const ServeOptions& options) {
   return (std::filesystem::path(options.data_dir) / "engine.sock").string();
 }
 
+// Signed tokens; false after a complaint.
+bool read_authorization(const ServeOptions& options, ServiceOptions& out) {
+  out.resource.scopes = {"state:read", "state:write"};
+  out.resource.public_url = options.public_url;
+  if (options.jwks_file.empty()) return true;
+  out.jwks_file = options.jwks_file;
+  out.jwt.issuer = options.jwt_issuer;
+  out.jwt.audience = options.jwt_audience;
+  if (out.jwt.audience.empty() && !options.public_url.empty()) {
+    out.jwt.audience = options.public_url + "/mcp";
+  }
+  if (out.jwt.issuer.empty() || out.jwt.audience.empty()) {
+    fmt::print(stderr,
+               "state-engine: --jwks needs --jwt-issuer, and --jwt-audience or --public-url: a "
+               "token must be from somebody you trust and meant for this engine\n");
+    return false;
+  }
+  out.resource.authorization_servers = options.authorization_servers;
+  if (out.resource.authorization_servers.empty()) {
+    out.resource.authorization_servers = {options.jwt_issuer};
+  }
+  return true;
+}
+
 std::optional<ServiceOptions> service_options(const ServeOptions& options) {
   ServiceOptions out;
   out.instructions = mcp::StateService::instructions();
@@ -85,6 +109,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
                         : socket_path(options);
   out.tokens_file = options.tokens_file;
   out.shared_token = options.shared_token;
+  if (!read_authorization(options, out)) return std::nullopt;
   out.allowed_hosts = options.allowed_hosts;
   out.allowed_origins = options.allowed_origins;
   return out;
@@ -99,7 +124,8 @@ void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
                client_configs(service.url(), own_program(), absolute_path(options.data_dir),
-                              !options.tokens_file.empty() || !options.shared_token.empty()));
+                              !options.tokens_file.empty() || !options.shared_token.empty() ||
+                                  !options.jwks_file.empty()));
   }
   fmt::print("state-engine {} is ready: {}/mcp (store {}, data in {})\n", kVersion, service.url(),
              options.store, options.data_dir);

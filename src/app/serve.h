@@ -15,6 +15,11 @@ struct ServeOptions {
   std::string listen = "127.0.0.1:4270";
   std::string tokens_file;
   std::string shared_token;
+  std::string jwks_file;
+  std::string jwt_issuer;
+  std::string jwt_audience;  // empty = the URL of the MCP endpoint, by public_url
+  std::string public_url;
+  std::vector<std::string> authorization_servers;  // empty = jwt_issuer
   std::string log_level = "info";
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;

@@ -3,6 +3,8 @@
 #include "app/service.h"
 
 #include <cerrno>
+#include <fstream>
+#include <iterator>
 #include <sys/signalfd.h>
 
 #include <fmt/format.h>
@@ -10,6 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "app/bit_tools.h"
 #include "app/version.h"
 #include "base/hex.h"
 #include "net/origin.h"
@@ -46,6 +49,7 @@ mcp::HttpEndpointOptions endpoint_options(const ServiceOptions& options) {
   out.origins.check_host = net::is_loopback_authority(url_host(options.host));
   out.origins.allowed_hosts = options.allowed_hosts;
   out.origins.allowed_origins = options.allowed_origins;
+  out.resource = options.resource;
   return out;
 }
 
@@ -59,9 +63,11 @@ Service::Service(ServiceOptions options)
       metrics_(std::make_shared<prometheus::Registry>()),
       mcp_(runtime_.make_strand(), server_options(options_), log_),
       http_(runtime_, {}, log_),
-      http_endpoint_(mcp_, endpoint_options(options_), make_authenticator(access_), random_, log_),
-      stream_endpoint_(runtime_, mcp_, {}, make_authenticator(access_), log_) {
+      http_endpoint_(mcp_, endpoint_options(options_), make_authenticator(access_, clock_), random_,
+                     log_),
+      stream_endpoint_(runtime_, mcp_, {}, make_authenticator(access_, clock_), log_) {
   SE_ASSERT(signals_ >= 0);
+  add_bit_tools(mcp_, health_);
 }
 
 Service::~Service() {
@@ -73,10 +79,22 @@ Status Service::load_access() {
   if (!options_.shared_token.empty()) {
     access_.shared_token_sha256 = sha256_hex(options_.shared_token);
   }
-  if (options_.tokens_file.empty()) return {};
-  auto tokens = load_tokens(options_.tokens_file);
-  if (!tokens.ok()) return tokens.error();
-  access_.tokens.replace(std::move(*tokens));
+  if (!options_.tokens_file.empty()) {
+    auto tokens = load_tokens(options_.tokens_file);
+    if (!tokens.ok()) return tokens.error();
+    access_.tokens.replace(std::move(*tokens));
+  }
+  if (options_.jwks_file.empty()) return {};
+  std::ifstream file(options_.jwks_file);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) {
+    return Error{ErrorCode::kNotFound, "cannot read the key set " + options_.jwks_file};
+  }
+  auto verifier = net::JwtVerifier::from_jwks(text, options_.jwt);
+  if (!verifier.ok()) {
+    return invalid_argument(options_.jwks_file + ": " + verifier.error().message);
+  }
+  access_.signed_tokens.replace(std::move(*verifier));
   return {};
 }
 

@@ -40,6 +40,9 @@ struct ServiceOptions {
   std::string socket_path;   // empty = no Unix socket
   std::string tokens_file;   // empty = none
   std::string shared_token;  // MCP_AUTH_TOKEN; empty = none
+  std::string jwks_file;     // keys of signed tokens; empty = none
+  net::JwtPolicy jwt;
+  mcp::ProtectedResource resource;
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;
 };
@@ -59,7 +62,7 @@ class Service {
   Health& health() { return health_; }
   prometheus::Registry& metrics() { return *metrics_; }
 
-  // Reads the tokens file. Errors: as load_tokens.
+  // Reads the tokens file and the key set. Errors: as load_tokens and JwtVerifier::from_jwks.
   Status load_access();
 
   // Opens the socket and the port. Errors: kFailedPrecondition for a port in use or a bind beyond

@@ -54,6 +54,8 @@ class McpLink final : public EngineLink {
 Result<std::unique_ptr<EngineLink>> connect_over_mcp(const ConnectionOptions& resolved) {
   mcp::ClientOptions options;
   options.url = resolved.url;
+  // "http://127.0.0.1:4270/" is the server, as without the slash.
+  while (options.url.ends_with('/')) options.url.pop_back();
   options.token = resolved.token;
   if (resolved.url.empty()) options.socket_path = socket_path(resolved);
   auto client = mcp::Client::connect(std::move(options));

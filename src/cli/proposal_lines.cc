@@ -56,10 +56,10 @@ Result<json::Object> proposal_arguments(const std::string& line) {
     const std::string_view name = member.key();
     // The reference writes null for "no value here"; only `value` may mean it.
     if (member.value().is_null() && name != "value") continue;
-    if (is_tool_field(name)) {
+    // Metadata that is no object goes along too, for the engine to refuse.
+    const bool odd_metadata = name == "metadata" && !member.value().is_object();
+    if (is_tool_field(name) || odd_metadata) {
       arguments[name] = member.value();
-    } else if (name == "metadata" && !member.value().is_object()) {
-      arguments[name] = member.value();  // for the engine to refuse
     } else if (name != "metadata") {
       metadata[name] = member.value();
     }

@@ -47,7 +47,11 @@ Result<int> run_command(const std::string& command, const CommandVariables& vari
                         const std::string& input) {
   std::vector<std::string> settings;
   settings.reserve(variables.size());
-  for (const auto& [name, value] : variables) settings.push_back(name + "=" + value);
+  for (const auto& [name, value] : variables) {
+    std::string& setting = settings.emplace_back(name);
+    setting += '=';
+    setting += value;
+  }
   std::vector<char*> environment;
   for (char** entry = environ; *entry != nullptr; ++entry) environment.push_back(*entry);
   for (std::string& setting : settings) environment.push_back(setting.data());

@@ -106,6 +106,7 @@ class FileReader {
 
   std::optional<std::vector<Op>> read_ops(const json::Value& value, const Path& path) {
     std::vector<std::string_view> names;
+    names.reserve(std::size(kProposableOps));
     for (const Op op : kProposableOps) names.push_back(to_string(op));
     const std::vector<std::string> texts = reader_.strings(value, path, "operations");
     std::vector<Op> ops;

@@ -22,8 +22,8 @@ Outcome mismatch(std::string_view op, std::string_view wanted, std::string_view 
 
 Outcome increment(const json::Value* current, const json::Value& by) {
   if (!by.is_number()) return mismatch("increment", "a number", "value", by);
-  static const json::Value zero = std::int64_t{0};
-  const json::Value& from = current != nullptr ? *current : zero;
+  static const json::Value kZero = std::int64_t{0};
+  const json::Value& from = current != nullptr ? *current : kZero;
   if (!from.is_number()) return mismatch("increment", "a number", "current value", from);
   if (!from.is_double() && !by.is_double()) {
     const auto a = json::as_int64(from);

@@ -74,7 +74,8 @@ TEST(EngineRulesTest, ARepetitionDoesNotFireAgain) {
 TEST(EngineRulesTest, DerivedMutationsGoBreadthFirstInFileOrder) {
   EngineWorld world(with_rules(R"([
     {"id":"a","when":{"==":[{"var":"key"},"root"]},"actions":[
-      {"type":"proposeMutation","key":"a1","value":1},{"type":"proposeMutation","key":"a2","value":1}]},
+      {"type":"proposeMutation","key":"a1","value":1},
+      {"type":"proposeMutation","key":"a2","value":1}]},
     {"id":"b","when":{"==":[{"var":"key"},"root"]},"actions":[
       {"type":"proposeMutation","key":"b1","value":1}]},
     {"id":"c","when":{"==":[{"var":"key"},"a1"]},"actions":[
@@ -146,7 +147,8 @@ TEST(EngineRulesTest, AnExpiryHappensEvenIfItsRulesRunAway) {
 TEST(EngineRulesTest, ExpiriesThatACascadeMeetsCountInItsBudget) {
   // Each expiry writes the next key, which is due as well.
   EngineWorld world(with_rules(R"([{"id":"chain","when":{"==":[{"var":"op"},"expire"]},"actions":[
-    {"type":"proposeMutation","key":{"$logic":{"cat":["k",{"+":[{"var":"prev"},1]}]}},"value":0}]}])"));
+    {"type":"proposeMutation","value":0,
+     "key":{"$logic":{"cat":["k",{"+":[{"var":"prev"},1]}]}}}]}])"));
   world.start();
   constexpr int kKeys = 40;
   for (int i = 0; i < kKeys; ++i) {

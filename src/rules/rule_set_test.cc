@@ -295,10 +295,12 @@ TEST(RuleSetLoadTest, ReportsEveryProblemWithItsPath) {
           R"(/0: "when" is missing: the condition, as JsonLogic)",
           R"(/1/id: two rules have the id "a")",
           R"(/1/on: must be one of commit change rise fall (did you mean "rise"?))",
-          R"(/1/actions/0/type: must be one of publishEgress proposeMutation (did you mean "publishEgress"?))",
+          R"(/1/actions/0/type: must be one of publishEgress proposeMutation )"
+          R"((did you mean "publishEgress"?))",
           R"(/1/actions/1/payload/x/0/$logic/vra: unknown operator "vra" (did you mean "var"?))",
           HasSubstr("/1/actions/2/key: "),
-          R"(/1/actions/2/op: must be one of set delete increment push merge (did you mean "set"?))",
+          R"(/1/actions/2/op: must be one of set delete increment push merge )"
+          R"((did you mean "set"?))",
           R"(/1/actions/2: "value" is missing: set needs one)",
           "/1/actions/2/ttl: must be a number of seconds above 0",
           R"(/1/when/and/0/not: unknown operator "not"; use {"!": [...]})",

@@ -67,14 +67,19 @@ export class Home {
     return join(this.directory, name);
   }
 
+  // What the engine `name` has logged so far.
+  log(name) {
+    return readFileSync(join(this.directory, `${name}.stderr`), 'utf8');
+  }
+
   // A running `state-engine serve`: {url, dataDir, stop()}.
-  async serve(name) {
+  async serve(name, more = []) {
     const dataDir = this.data(name);
     const logFile = join(this.directory, `${name}.stderr`);
     const log = openSync(logFile, 'a');
     const child = spawn(
       engineBinary(),
-      ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--config', this.config],
+      ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--config', this.config, ...more],
       { stdio: ['ignore', 'pipe', log], env: cleanEnvironment() });
     closeSync(log);
     const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));

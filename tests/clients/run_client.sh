@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# run_client.sh NODE SCRIPT: runs a client test; without the pinned Node: SKIP, exit code 77.
+# run_client.sh NODE SCRIPT [ARGS]: runs a client test; without the pinned Node: SKIP, exit code 77.
 set -euo pipefail
 node="${STATE_ENGINE_NODE:-$1}"
 if [ ! -x "$node" ]; then
   echo "SKIP: $node is not installed; ./dev test installs the Node packages" >&2
   exit 77
 fi
-exec "$node" "$2"
+script="$2"
+shift 2
+exec "$node" "$script" "$@"

@@ -171,7 +171,7 @@ class Verbs(harness.ProcessTest):
         outcome = server.cli("propose", "a.x", "1", "--reason", "r", "--url", server.url + "/mcp",
                              "--json")
         self.assertEqual(outcome.code, 0, outcome.err)
-        outcome = server.cli("history", "a.x", "--url", server.url + "/mcp", "--json")
+        outcome = server.cli("history", "a.x", "--url", server.url + "/", "--json")
         self.assertEqual(outcome.json()["entries"][0]["actor"], "anonymous")
 
     def test_explain_tells_actor_reason_policy_rule_and_effect(self):

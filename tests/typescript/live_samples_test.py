@@ -21,7 +21,10 @@ class LiveSamples(harness.ProcessTest):
     def test_answers_log_and_state_have_their_types(self):
         engine = self.engine(config=harness.EXAMPLES / "stream.yaml")
         played = engine.cli("propose", "--jsonl", str(harness.EXAMPLES / "evening.jsonl"), "--json")
-        samples = [("MutationResult", line) for line in played.json_lines() if "mutationId" in line]
+        answers = [line for line in played.json_lines() if "mutationId" in line]
+        for answer in answers:
+            answer.pop("line")  # the command line's own
+        samples = [("MutationResult", answer) for answer in answers]
         samples += [("MutationLogEntry", line)
                     for line in engine.cli("export", "--what", "log").json_lines()]
         samples += [("StateSnapshot", line)

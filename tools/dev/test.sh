@@ -128,6 +128,7 @@ verb_fuzz() {
   install_packages build
   step "Building the tests (ASan, UBSan)"
   compile dev
+  export SE_FUZZ_SECONDS="${SE_FUZZ_SECONDS:-120}"
   if [ "$(count_tests -L fuzz)" = 0 ]; then die "no test has the label \"fuzz\" yet"; fi
   step "Running the tests with the label \"fuzz\""
   attempt "ctest dev" run_ctest dev -L fuzz "$@" || true

@@ -175,7 +175,9 @@ class HttpChannel final : public Channel {
   Result<std::string> finish(std::string body) {
     if (net::equals_ignoring_case(reader_->headers().get("Connection"), "close")) socket_.reset();
     const int status = reader_->status();
-    if (status == 401 || status == 403) {
+    // A missing scope is told with the name of the scope, better than here.
+    const bool names_scope = status == 403 && body.find("\"requiredScope\"") != std::string::npos;
+    if (status == 401 || (status == 403 && !names_scope)) {
       return Error{ErrorCode::kPermissionDenied,
                    "the server refused the credentials (HTTP " + std::to_string(status) +
                        "); give a valid token with --token or STATE_ENGINE_TOKEN"};

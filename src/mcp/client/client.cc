@@ -33,7 +33,9 @@ std::string request_text(std::int64_t id, std::string_view method, json::Object 
 Error rpc_error(const json::Object& error) {
   const std::int64_t code = json::find_int(error, "code").value_or(0);
   std::string message = json::find_string(error, "message").value_or("the server sent an error");
-  if (message.starts_with("not allowed")) return {ErrorCode::kPermissionDenied, std::move(message)};
+  if (message.starts_with("not allowed") || message.starts_with("forbidden:")) {
+    return {ErrorCode::kPermissionDenied, std::move(message)};
+  }
   const bool callers_fault = code == -32600 || code == -32601 || code == -32602;
   return {callers_fault ? ErrorCode::kInvalidArgument : ErrorCode::kInternal, std::move(message)};
 }

@@ -156,6 +156,32 @@ std::optional<Refusal> check_modern_headers(const Message& message, const net::H
   return std::nullopt;
 }
 
+std::optional<Refusal> check_parameter_headers(const Message& message, const net::Headers& headers,
+                                               const std::vector<HeaderParameter>& parameters) {
+  const json::Value* given = message.params.if_contains("arguments");
+  const json::Object none;
+  const json::Object& arguments = given && given->is_object() ? given->get_object() : none;
+  for (const HeaderParameter& parameter : parameters) {
+    const json::Value* value = arguments.if_contains(parameter.property);
+    const std::string* header = headers.find(parameter.header);
+    const bool has_value = value && !value->is_null();
+    if (!has_value && !header) continue;
+    if (!has_value || !header) {
+      return refuse(rpc::kHeaderMismatch, "the " + parameter.header + " header and arguments." +
+                                              parameter.property +
+                                              " must both be there, or neither");
+    }
+    const std::string text = value->is_string() ? std::string{std::string_view{value->get_string()}}
+                                                : json::write(*value);
+    if (headers.count(parameter.header) > 1 || decode_header_value(net::trim(*header)) != text) {
+      return refuse(
+          rpc::kHeaderMismatch,
+          "the " + parameter.header + " header differs from arguments." + parameter.property);
+    }
+  }
+  return std::nullopt;
+}
+
 void fill_context(const Message& message, RequestContext& context) {
   const json::Object* meta = message.meta();
   if (!meta) return;
@@ -169,6 +195,7 @@ void fill_context(const Message& message, RequestContext& context) {
   if (capabilities && capabilities->is_object()) {
     context.client_capabilities = capabilities->get_object();
   }
+  context.request_log_level = log_level_rank(json::find_string(*meta, kMetaLogLevel).value_or(""));
 }
 
 std::string progress_token(const Message& message) {

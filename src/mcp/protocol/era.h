@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "mcp/protocol/context.h"
 #include "mcp/protocol/message.h"
@@ -40,6 +41,14 @@ std::optional<Refusal> check_modern(const Message& message,
 
 // Checks that Mcp-Method and Mcp-Name agree with the body.
 std::optional<Refusal> check_modern_headers(const Message& message, const net::Headers& headers);
+
+// One argument of a tool that an HTTP header repeats.
+struct HeaderParameter {
+  std::string property;
+  std::string header;  // "Mcp-Param-Region"
+};
+std::optional<Refusal> check_parameter_headers(const Message& message, const net::Headers& headers,
+                                               const std::vector<HeaderParameter>& parameters);
 
 // Fills what the context takes from the message: _meta, capabilities, version, traceparent.
 void fill_context(const Message& message, RequestContext& context);

@@ -56,18 +56,6 @@ HttpResponse no_session(std::string_view id) {
 
 HttpResponse accepted() { return {202, {}, {}, nullptr, false}; }
 
-std::string bearer_token(const net::HttpRequest& request, TransportKind transport) {
-  constexpr std::string_view kBearer = "bearer ";
-  const std::string_view value = net::trim(request.headers.get("Authorization"));
-  if (value.size() > kBearer.size() &&
-      net::equals_ignoring_case(value.substr(0, kBearer.size()), kBearer)) {
-    return std::string{net::trim(value.substr(kBearer.size()))};
-  }
-  if (transport != TransportKind::kLegacySse) return {};
-  const std::string_view header = net::trim(request.headers.get("x-mcp-token"));
-  return header.empty() ? request.query_value("token") : std::string{header};
-}
-
 }  // namespace
 
 HttpResponse rpc_failure(int http_status, std::string_view id, const RpcError& error) {
@@ -86,26 +74,6 @@ std::optional<HttpResponse> HttpEndpoint::State::check_post(const net::HttpReque
                        transport_error("Accept must hold application/json or text/event-stream"));
   }
   return std::nullopt;
-}
-
-std::optional<HttpResponse> HttpEndpoint::State::authenticate(const net::HttpRequest& request,
-                                                              TransportKind transport,
-                                                              Caller& caller) const {
-  Credentials credentials;
-  credentials.transport = transport;
-  credentials.bearer_token = bearer_token(request, transport);
-  credentials.is_loopback = request.is_loopback;
-  credentials.remote_address = request.remote_address;
-  AuthOutcome outcome = authenticator_(credentials);
-  if (!outcome.failure) {
-    caller = std::move(outcome.caller);
-    return std::nullopt;
-  }
-  HttpResponse response =
-      rpc_failure(outcome.failure->http_status, {}, transport_error(outcome.failure->message));
-  response.headers.add("WWW-Authenticate",
-                       outcome.failure->challenge.empty() ? "Bearer" : outcome.failure->challenge);
-  return response;
 }
 
 HttpEndpoint::State::Response HttpEndpoint::State::serve(net::HttpRequest request,
@@ -131,9 +99,10 @@ HttpEndpoint::State::Response HttpEndpoint::State::post(net::HttpRequest request
                                                         net::HttpExchange& exchange) {
   if (auto refused = check_post(request)) co_return std::move(*refused);
   auto call = std::make_shared<HttpCall>();
-  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, call->context.caller)) {
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, call->peer)) {
     co_return std::move(*refused);
   }
+  call->context.caller = call->peer.caller;
   auto parsed = parse_message(request.body);
   if (const auto* fault = std::get_if<MessageFault>(&parsed)) {
     co_return rpc_failure(400, fault->id, fault->error);
@@ -165,7 +134,9 @@ HttpEndpoint::State::Response HttpEndpoint::State::post_modern(std::shared_ptr<H
   }
   auto refusal = check_modern(message, request.headers.find("MCP-Protocol-Version"));
   if (!refusal) refusal = check_modern_headers(message, request.headers);
+  if (!refusal) refusal = server_.check_parameter_headers(message, request.headers);
   if (refusal) co_return rpc_failure(refusal->http_status, message.id, refusal->error);
+  if (auto refused = check_scope(request, *call)) co_return std::move(*refused);
   if (message.is("subscriptions/listen")) co_return listen(call);
   co_return co_await answer(std::move(call), request);
 }
@@ -182,11 +153,14 @@ HttpEndpoint::State::Response HttpEndpoint::State::post_legacy(std::shared_ptr<H
     context.session_id = call->session->id;
     context.protocol_version = call->session->protocol_version;
     context.client_capabilities = call->session->client_capabilities;
+    context.client_requests = call->session->requests;
+    context.session_log_level = call->session->log_level;
   }
   if (message.kind != Message::Kind::kRequest) {
     take_notification(message, call->session.get());
     co_return accepted();
   }
+  if (auto refused = check_scope(request, *call)) co_return std::move(*refused);
   if (auto reply = session_method(*call)) {
     co_return HttpResponse::json(reply->http_status, std::move(reply->text));
   }
@@ -219,7 +193,10 @@ HttpResponse HttpEndpoint::State::opened(HttpCall& call, Reply reply) {
 }
 
 void HttpEndpoint::State::take_notification(const Message& message, Session* session) {
-  if (!session || !message.is("notifications/cancelled")) return;
+  if (!session) return;
+  // An answer that nobody waits for is late: its question was given up.
+  if (message.kind == Message::Kind::kResponse) session->requests->take_answer(message);
+  if (!message.is("notifications/cancelled")) return;
   const json::Value* id = message.params.if_contains("requestId");
   if (id) session->in_flight.cancel(json::write(*id));
 }
@@ -249,8 +226,12 @@ HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCa
   const bool takes_json = accepts(request.headers, "application/json");
   const bool takes_events =
       request.headers.find("Accept") != nullptr && accepts(request.headers, "text/event-stream");
-  if (takes_events && call->message.is("tools/call") && !progress_token(call->message).empty()) {
-    co_return answer_as_stream(std::move(call));
+  const bool talks = call->context.era == Era::kLegacy || call->context.request_log_level
+                         ? server_.sends_messages(call->message)
+                         : false;
+  if (takes_events && call->message.is("tools/call") &&
+      (talks || !progress_token(call->message).empty())) {
+    co_return co_await answer_as_stream(std::move(call), takes_json);
   }
   if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);
   Reply reply = co_await server_.handle(call->message, call->context);
@@ -275,27 +256,27 @@ HttpResponse HttpEndpoint::State::get(const net::HttpRequest& request) {
   if (!accepts(request.headers, "text/event-stream")) {
     return rpc_failure(406, {}, transport_error("Accept must hold text/event-stream"));
   }
-  Caller caller;
-  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, caller)) {
+  Peer peer;
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, peer)) {
     return std::move(*refused);
   }
-  auto session = sessions_.find(net::trim(*session_id), caller);
+  auto session = sessions_.find(net::trim(*session_id), peer.caller);
   if (!session) return no_session({});
   if (!sessions_.open_stream(*session)) {
     return rpc_failure(409, {}, transport_error("this session has an open stream already"));
   }
-  return session_stream(std::move(session), {});
+  return session_stream(std::move(session), std::move(peer), {});
 }
 
 HttpResponse HttpEndpoint::State::remove(const net::HttpRequest& request) {
   const std::string* session_id = request.headers.find("Mcp-Session-Id");
   const auto version = net::trim(request.headers.get("MCP-Protocol-Version"));
   if (!session_id || is_modern_version(version)) return not_allowed();
-  Caller caller;
-  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, caller)) {
+  Peer peer;
+  if (auto refused = authenticate(request, TransportKind::kStreamableHttp, peer)) {
     return std::move(*refused);
   }
-  const auto session = sessions_.find(net::trim(*session_id), caller);
+  const auto session = sessions_.find(net::trim(*session_id), peer.caller);
   if (!session) return no_session({});
   session->in_flight.cancel_all();
   sessions_.end(session);
@@ -316,6 +297,12 @@ void HttpEndpoint::mount(net::HttpServer& http) {
   http.route(state->options().path, [state](net::HttpRequest request, net::HttpExchange& exchange) {
     return state->serve(std::move(request), exchange);
   });
+  if (!state->options().resource.authorization_servers.empty()) {
+    const auto answer = net::sync_handler(
+        [state](const net::HttpRequest& request) { return state->metadata(request); });
+    http.route(std::string{kMetadataPath}, "GET, HEAD", answer);
+    http.route(std::string{kMetadataPath} + state->options().path, "GET, HEAD", answer);
+  }
   if (!state->options().legacy_sse) return;
   http.route("/sse", [state](net::HttpRequest request, net::HttpExchange& exchange) {
     return state->serve_sse(std::move(request), exchange);

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -24,11 +25,22 @@
 
 namespace state_engine::mcp {
 
+// What clients are told about getting in (RFC 9728). Without authorization servers there is no
+// metadata, and challenges name scopes only.
+struct ProtectedResource {
+  std::string public_url;  // "https://engine.example"; empty: as the client reached us
+  std::vector<std::string> authorization_servers;
+  std::vector<std::string> scopes;
+};
+
 struct HttpEndpointOptions {
   std::string path = "/mcp";
   bool legacy_sse = true;  // GET /sse + POST /message
   net::OriginPolicy origins;
+  ProtectedResource resource;
   std::size_t sessions_max = 4096;
+  // Open listens of one principal: half of what the server takes, so that nobody locks others out.
+  std::size_t listens_per_client_max = limits::kHttpConnectionsMax / 2;
   std::chrono::milliseconds session_idle_max{30 * 60'000};
   std::chrono::milliseconds keep_alive = limits::kSseKeepAlive;
 };

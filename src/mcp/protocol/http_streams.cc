@@ -51,21 +51,43 @@ class Counted {
 
 // ---- subscriptions/listen ---------------------------------------------------------------------
 
+// Given back also when the client left before its stream began.
+struct HttpEndpoint::State::ListenLease {
+  ListenLease(std::shared_ptr<State> lease_state, std::string lease_principal)
+      : state(std::move(lease_state)), principal(std::move(lease_principal)) {}
+  ~ListenLease() { state->listens_.give_back(principal); }
+  ListenLease(const ListenLease&) = delete;
+  ListenLease& operator=(const ListenLease&) = delete;
+
+  const std::shared_ptr<State> state;
+  const std::string principal;
+};
+
 HttpResponse HttpEndpoint::State::listen(const std::shared_ptr<HttpCall>& call) {
   auto parsed = parse_listen(server_, call->message);
   if (const auto* error = std::get_if<RpcError>(&parsed)) {
     return rpc_failure(200, call->message.id, *error);
   }
+  const std::string& principal = call->peer.caller.principal;
+  if (!listens_.take(principal)) {
+    HttpResponse busy =
+        rpc_failure(429, call->message.id,
+                    {rpc::kInvalidRequest,
+                     "too many listens are open for this client; end one first", nullptr});
+    busy.headers.add("Retry-After", "5");
+    return busy;
+  }
   HttpResponse response;
-  response.stream = [self = shared_from_this(), id = call->message.id,
+  response.stream = [lease = std::make_shared<ListenLease>(shared_from_this(), principal),
+                     self = shared_from_this(), id = call->message.id, peer = call->peer,
                      filter = std::get<ListenFilter>(std::move(parsed))](net::SseWriter& writer) {
-    return self->run_listen(id, filter, writer);
+    return self->run_listen(id, filter, peer, writer);
   };
   return response;
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilter filter,
-                                                      net::SseWriter& writer) {
+                                                      Peer peer, net::SseWriter& writer) {
   const Counted counted(listeners_);
   const net::WakeSignal wake(co_await asio::this_coro::executor);
   const EndWatch watch(writer, wake);
@@ -85,49 +107,87 @@ asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilt
       append_event(events, listen_update_text(id, uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
+    if (open && !co_await wake.wait(options_.keep_alive)) {
+      // A token may have been withdrawn or have expired meanwhile.
+      open = still_allowed(peer) && co_await writer.keep_alive();
+    }
   }
 }
 
-// ---- A call with progress ---------------------------------------------------------------------
+// ---- A call that says more than its result ----------------------------------------------------
 
-HttpResponse HttpEndpoint::State::answer_as_stream(std::shared_ptr<HttpCall> call) {
+// Shared by the handler, the writer of the stream, and nobody else: all on one strand.
+struct HttpEndpoint::State::StreamedCall {
+  StreamedCall(std::shared_ptr<HttpCall> streamed_call, const boost::asio::any_io_executor& strand)
+      : call(std::move(streamed_call)), wake(strand) {
+    outbox->attach(wake);
+  }
+
+  const std::shared_ptr<HttpCall> call;
+  const net::WakeSignal wake;
+  const std::shared_ptr<Outbox> outbox = std::make_shared<Outbox>();
+  bool done = false;
+  int http_status = 200;
+};
+
+// Opens the stream with the first message, so that a call that has only its result to say is
+// answered with the status it deserves.
+HttpEndpoint::State::Response HttpEndpoint::State::answer_as_stream(std::shared_ptr<HttpCall> call,
+                                                                    bool takes_json) {
+  RequestContext& context = call->context;
+  const auto strand = co_await asio::this_coro::executor;
+  const auto streamed = std::make_shared<StreamedCall>(call, strand);
+  const auto token = progress_token(call->message);
+  if (!token.empty()) {
+    context.progress_sink = [outbox = streamed->outbox, token](double progress,
+                                                               std::optional<double> total,
+                                                               std::string_view message) {
+      outbox->push_progress(progress_text(token, progress, total, message));
+    };
+  }
+  context.message_sink = [outbox = streamed->outbox](std::string message) {
+    outbox->push(std::move(message));
+  };
+  if (call->session) context.cancel = call->session->in_flight.add(call->message.id);
+  auto run = [self = shared_from_this(), streamed] { return self->run_streamed_call(streamed); };
+  calls_.spawn(strand, std::move(run));
+  while (!streamed->done && streamed->outbox->size() == 0) {
+    if (!co_await streamed->wake.wait(options_.keep_alive)) break;
+  }
+  if (streamed->done && streamed->outbox->size() == 1 &&
+      (takes_json || streamed->http_status != 200)) {
+    co_return HttpResponse::json(streamed->http_status, std::move(streamed->outbox->take()[0]));
+  }
   HttpResponse response;
-  response.stream = [self = shared_from_this(), call = std::move(call)](net::SseWriter& writer) {
-    return self->run_call_stream(call, writer);
+  response.stream = [self = shared_from_this(), streamed](net::SseWriter& writer) {
+    return self->write_streamed_call(streamed, writer);
   };
-  return response;
+  co_return response;
 }
 
-asio::awaitable<void> HttpEndpoint::State::run_call_stream(std::shared_ptr<HttpCall> call,
-                                                           net::SseWriter& writer) {
-  const net::WakeSignal wake(co_await asio::this_coro::executor);
-  const auto outbox = std::make_shared<Outbox>();
-  const auto done = std::make_shared<bool>(false);  // on this strand only
-  outbox->attach(wake);
-  call->context.progress_sink = [outbox, token = progress_token(call->message)](
-                                    double progress, std::optional<double> total,
-                                    std::string_view message) {
-    outbox->push_progress(progress_text(token, progress, total, message));
-  };
-  if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);
-  auto run = [self = shared_from_this(), call, outbox, done, wake]() -> asio::awaitable<void> {
-    Reply reply = co_await self->server_.handle(call->message, call->context);
-    if (call->session) call->session->in_flight.remove(call->message.id);
-    outbox->push(std::move(reply.text));
-    *done = true;
-    wake.notify();
-  };
-  calls_.spawn(co_await asio::this_coro::executor, std::move(run));
-  const auto gone = writer.disconnected().on_cancel([wake] { wake.notify(); });
+asio::awaitable<void> HttpEndpoint::State::run_streamed_call(
+    std::shared_ptr<StreamedCall> streamed) {
+  HttpCall& call = *streamed->call;
+  Reply reply = co_await server_.handle(call.message, call.context);
+  if (call.session) call.session->in_flight.remove(call.message.id);
+  streamed->http_status = reply.http_status;
+  streamed->done = true;
+  streamed->outbox->push(std::move(reply.text));
+}
+
+asio::awaitable<void> HttpEndpoint::State::write_streamed_call(
+    std::shared_ptr<StreamedCall> streamed, net::SseWriter& writer) {
+  const auto gone = writer.disconnected().on_cancel([wake = streamed->wake] { wake.notify(); });
   while (!writer.closed()) {
-    const bool last = *done;
+    const bool last = streamed->done;
     std::string events;
-    for (const std::string& text : outbox->take()) append_event(events, text);
+    for (const std::string& text : streamed->outbox->take()) append_event(events, text);
     if (!co_await writer.send_raw(events) || last) break;
-    if (!*done && !co_await wake.wait(options_.keep_alive)) co_await writer.keep_alive();
+    if (!streamed->done && !co_await streamed->wake.wait(options_.keep_alive)) {
+      co_await writer.keep_alive();
+    }
   }
-  outbox->attach(std::nullopt);
+  streamed->outbox->attach(std::nullopt);
 }
 
 // ---- The stream of a legacy session -----------------------------------------------------------
@@ -152,20 +212,21 @@ struct HttpEndpoint::State::StreamLease {
   const bool ends_session;  // the older transport has no way to come back to a session
 };
 
-HttpResponse HttpEndpoint::State::session_stream(std::shared_ptr<Session> session,
+HttpResponse HttpEndpoint::State::session_stream(std::shared_ptr<Session> session, Peer peer,
                                                  std::string first_event) {
   HttpResponse response;
   if (first_event.empty()) response.headers.add("Mcp-Session-Id", session->id);
   auto lease =
       std::make_shared<StreamLease>(shared_from_this(), std::move(session), !first_event.empty());
-  response.stream = [lease, first = std::move(first_event)](net::SseWriter& writer) {
-    return lease->state->run_session_stream(lease->session, first, writer);
+  response.stream = [lease, peer = std::move(peer),
+                     first = std::move(first_event)](net::SseWriter& writer) {
+    return lease->state->run_session_stream(lease->session, peer, first, writer);
   };
   return response;
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Session> session,
-                                                              std::string first_event,
+                                                              Peer peer, std::string first_event,
                                                               net::SseWriter& writer) {
   const Counted counted(listeners_);
   const net::WakeSignal wake(co_await asio::this_coro::executor);
@@ -184,7 +245,9 @@ asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Se
       append_event(events, legacy_update_text(uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
+    if (open && !co_await wake.wait(options_.keep_alive)) {
+      open = still_allowed(peer) && co_await writer.keep_alive();
+    }
   }
 }
 
@@ -200,17 +263,17 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_sse(net::HttpRequest re
     response.headers.add("Allow", "GET");
     co_return response;
   }
-  Caller caller;
-  if (auto refused = authenticate(request, TransportKind::kLegacySse, caller)) {
+  Peer peer;
+  if (auto refused = authenticate(request, TransportKind::kLegacySse, peer)) {
     co_return std::move(*refused);
   }
-  auto session = sessions_.create(std::move(caller), server_.subscriptions());
+  auto session = sessions_.create(peer.caller, server_.subscriptions());
   if (!session) co_return HttpResponse::text(503, "too many sessions are open; try later\n");
   session->protocol_version = std::string{kLatestLegacyVersion};
   const bool first_stream = sessions_.open_stream(*session);
   SE_ASSERT(first_stream);
   std::string hello = "event: endpoint\ndata: /message?sessionId=" + session->id + "\n\n";
-  co_return session_stream(std::move(session), std::move(hello));
+  co_return session_stream(std::move(session), std::move(peer), std::move(hello));
 }
 
 HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpRequest request,
@@ -225,9 +288,10 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
   }
   auto call = std::make_shared<HttpCall>();
   RequestContext& context = call->context;
-  if (auto refused = authenticate(request, TransportKind::kLegacySse, context.caller)) {
+  if (auto refused = authenticate(request, TransportKind::kLegacySse, call->peer)) {
     co_return std::move(*refused);
   }
+  context.caller = call->peer.caller;
   const std::string session_id = request.query_value("sessionId");
   if (session_id.empty()) co_return HttpResponse::text(400, "sessionId is missing\n");
   call->session = sessions_.find(session_id, context.caller);
@@ -241,6 +305,11 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
   context.transport = TransportKind::kLegacySse;
   context.protocol_version = call->session->protocol_version;
   context.session_id = call->session->id;
+  context.client_requests = call->session->requests;
+  context.session_log_level = call->session->log_level;
+  context.message_sink = [session = call->session](std::string text) {
+    session->outbox.push(std::move(text));
+  };
   context.executor = exchange.executor();
   fill_context(call->message, context);
   if (call->message.kind != Message::Kind::kRequest) {
@@ -258,6 +327,13 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_message(net::HttpReques
 }
 
 asio::awaitable<void> HttpEndpoint::State::run_message(std::shared_ptr<HttpCall> call) {
+  // On this transport answers have no status of their own; of tools the server itself says it.
+  const auto missing = server_.missing_scope(call->message, call->context);
+  if (missing && !call->message.is("tools/call")) {
+    const RpcError error = scope_error(*missing, call->message, call->context);
+    call->session->outbox.push(error_text(call->message.id, error));
+    co_return;
+  }
   if (auto reply = session_method(*call)) {
     call->session->outbox.push(std::move(reply->text));
     co_return;

@@ -20,6 +20,22 @@ std::optional<std::string> id_text(const json::Value& id) {
   return std::nullopt;
 }
 
+std::variant<Message, MessageFault> take_response(json::Object& object, Message message) {
+  json::Value* result = object.if_contains("result");
+  const json::Value* error = object.if_contains("error");
+  if (result && !error && result->is_object()) {
+    message.result = std::move(result->get_object());
+    return message;
+  }
+  if (!error || result || !error->is_object()) {
+    return invalid({}, "a response has a result or an error, an object");
+  }
+  const auto code = json::find_int(error->get_object(), "code");
+  message.error = RpcError{static_cast<int>(code.value_or(rpc::kInternalError)),
+                           json::find_string(error->get_object(), "message").value_or(""), nullptr};
+  return message;
+}
+
 std::variant<Message, MessageFault> classify(json::Object& object) {
   Message message;
   const json::Value* id = object.if_contains("id");
@@ -37,7 +53,7 @@ std::variant<Message, MessageFault> classify(json::Object& object) {
       return invalid(message.id, "a message has a method, or an id with a result or an error");
     }
     message.kind = Message::Kind::kResponse;
-    return message;
+    return take_response(object, std::move(message));
   }
   if (!method->is_string()) return invalid(message.id, "method must be a string");
   message.kind = id ? Message::Kind::kRequest : Message::Kind::kNotification;

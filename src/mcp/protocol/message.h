@@ -25,6 +25,7 @@ inline constexpr std::string_view kMetaClientCapabilities =
     "io.modelcontextprotocol/clientCapabilities";
 inline constexpr std::string_view kMetaClientInfo = "io.modelcontextprotocol/clientInfo";
 inline constexpr std::string_view kMetaServerInfo = "io.modelcontextprotocol/serverInfo";
+inline constexpr std::string_view kMetaLogLevel = "io.modelcontextprotocol/logLevel";
 inline constexpr std::string_view kMetaSubscriptionId = "io.modelcontextprotocol/subscriptionId";
 
 namespace rpc {
@@ -36,6 +37,7 @@ inline constexpr int kInternalError = -32603;
 inline constexpr int kLegacyBadRequest = -32000;  // transport faults of the legacy era
 inline constexpr int kLegacyNoSession = -32001;
 inline constexpr int kHeaderMismatch = -32020;
+inline constexpr int kMissingCapability = -32021;
 inline constexpr int kUnsupportedVersion = -32022;
 }  // namespace rpc
 
@@ -53,6 +55,9 @@ struct Message {
   std::string id;       // the id as JSON text ("7", "\"a\""); requests and responses only
   std::string method;   // empty for responses
   json::Object params;  // empty when absent
+  // Responses only: one of them.
+  json::Object result;
+  std::optional<RpcError> error;
 
   // params._meta, or nullptr when absent or no object.
   const json::Object* meta() const;

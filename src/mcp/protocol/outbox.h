@@ -49,6 +49,11 @@ class Outbox {
     return std::exchange(messages_, {});
   }
 
+  std::size_t size() const {
+    const std::lock_guard lock(mutex_);
+    return messages_.size();
+  }
+
   std::size_t bytes() const {
     const std::lock_guard lock(mutex_);
     return bytes_;

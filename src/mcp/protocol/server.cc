@@ -7,6 +7,8 @@
 #include <exception>
 #include <unordered_map>
 
+#include "mcp/protocol/definitions.h"
+#include "mcp/protocol/input_required.h"
 #include "mcp/protocol/message.h"
 #include "mcp/protocol/subscriptions.h"
 
@@ -24,46 +26,6 @@ bool is_tool_name(std::string_view name) {
              std::string_view::npos;
 }
 
-json::Object describe(const ToolDefinition& tool) {
-  json::Object object;
-  object["name"] = tool.name;
-  if (!tool.title.empty()) object["title"] = tool.title;
-  object["description"] = tool.description;
-  object["inputSchema"] = tool.input_schema;
-  if (!tool.output_schema.empty()) object["outputSchema"] = tool.output_schema;
-  object["annotations"] = {{"readOnlyHint", tool.annotations.read_only},
-                           {"destructiveHint", tool.annotations.destructive},
-                           {"idempotentHint", tool.annotations.idempotent},
-                           {"openWorldHint", tool.annotations.open_world}};
-  for (const auto& member : tool.extra) object[member.key()] = member.value();
-  return object;
-}
-
-json::Object describe(const ResourceDefinition& resource, std::string_view uri_member) {
-  json::Object object;
-  object[uri_member] = resource.uri;
-  object["name"] = resource.name;
-  if (!resource.title.empty()) object["title"] = resource.title;
-  if (!resource.description.empty()) object["description"] = resource.description;
-  if (!resource.mime_type.empty()) object["mimeType"] = resource.mime_type;
-  return object;
-}
-
-json::Object describe(const PromptDefinition& prompt) {
-  json::Object object;
-  object["name"] = prompt.name;
-  if (!prompt.title.empty()) object["title"] = prompt.title;
-  if (!prompt.description.empty()) object["description"] = prompt.description;
-  json::Array arguments;
-  for (const PromptArgument& argument : prompt.arguments) {
-    arguments.push_back({{"name", argument.name},
-                         {"description", argument.description},
-                         {"required", argument.required}});
-  }
-  object["arguments"] = std::move(arguments);
-  return object;
-}
-
 bool offered_on(const ToolDefinition& tool, TransportKind transport) {
   return tool.transports.empty() || std::find(tool.transports.begin(), tool.transports.end(),
                                               transport) != tool.transports.end();
@@ -71,6 +33,17 @@ bool offered_on(const ToolDefinition& tool, TransportKind transport) {
 
 RpcError missing_resource(const std::string& uri) {
   return {rpc::kInvalidParams, "Resource not found: " + uri.substr(0, 1024), {{"uri", uri}}};
+}
+
+// The methods whose result may be input_required.
+bool may_ask(const Message& message) {
+  return message.is("tools/call") || message.is("resources/read") || message.is("prompts/get");
+}
+
+bool needs_read_scope(const Message& message) {
+  return message.is("resources/read") || message.is("prompts/get") ||
+         message.is("completion/complete") || message.is("resources/subscribe") ||
+         message.is("subscriptions/listen");
 }
 
 RpcError invalid_params(std::string message) {
@@ -84,66 +57,27 @@ struct Outcome {
   bool cacheable = false;
   std::chrono::milliseconds ttl{0};
   bool is_public = false;
+  bool input_required = false;
 
-  static Outcome result(std::string members) { return {std::move(members), {}, false, {}, false}; }
-  static Outcome failed(RpcError error) { return {{}, std::move(error), false, {}, false}; }
+  static Outcome result(std::string members) {
+    return {std::move(members), {}, false, {}, false, false};
+  }
+  static Outcome failed(RpcError error) { return {{}, std::move(error), false, {}, false, false}; }
   static Outcome cached(std::string members, std::chrono::milliseconds ttl, bool is_public) {
-    return {std::move(members), {}, true, ttl, is_public};
+    return {std::move(members), {}, true, ttl, is_public, false};
+  }
+  static Outcome asking(std::string members) {
+    return {std::move(members), {}, false, {}, false, true};
   }
 };
 
-std::string tool_members(const ToolResult& result) {
-  std::string structured;
-  const bool with_structured = result.has_structured && !result.is_error;
-  if (with_structured) {
-    structured = result.structured_text.empty() ? json::write(json::Value(result.structured))
-                                                : result.structured_text;
-  }
-  std::string out;
-  out.reserve(structured.size() * 2 + 128);
-  out += "\"content\":[";
-  if (!result.content.empty()) {
-    for (std::size_t i = 0; i < result.content.size(); ++i) {
-      if (i > 0) out.push_back(',');
-      json::write_to(out, result.content[i]);
-    }
-  } else {
-    out += R"({"type":"text","text":)";
-    json::write_string_to(out, result.text ? std::string_view{*result.text} : structured);
-    out.push_back('}');
-  }
-  out.push_back(']');
-  if (with_structured) out.append(",\"structuredContent\":").append(structured);
-  if (result.is_error) out += ",\"isError\":true";
-  return out;
-}
-
 }  // namespace
-
-ToolResult ToolResult::object(json::Object value) {
-  ToolResult result;
-  result.structured = std::move(value);
-  return result;
-}
-
-ToolResult ToolResult::object_text(std::string json_text) {
-  ToolResult result;
-  result.structured_text = std::move(json_text);
-  return result;
-}
-
-ToolResult ToolResult::error(std::string message) {
-  ToolResult result;
-  result.text = std::move(message);
-  result.is_error = true;
-  result.has_structured = false;
-  return result;
-}
 
 struct Server::Registry {
   struct Tool {
     ToolDefinition definition;
     std::string text;
+    std::vector<HeaderParameter> headers;
   };
   using Method = asio::awaitable<Outcome> (Registry::*)(const Message&, RequestContext&);
   struct MethodEntry {
@@ -161,6 +95,7 @@ struct Server::Registry {
   }
 
   void add_methods();
+  const Tool* called_tool(const Message& message) const;
   json::Object capabilities() const;
   std::string finish(const Outcome& outcome, const RequestContext& context) const;
   std::optional<RpcError> check_cursor(const Message& message) const;
@@ -176,12 +111,15 @@ struct Server::Registry {
   asio::awaitable<Outcome> prompts_list(const Message& message, RequestContext& context);
   asio::awaitable<Outcome> prompts_get(const Message& message, RequestContext& context);
   asio::awaitable<Outcome> complete(const Message& message, RequestContext& context);
+  asio::awaitable<Outcome> set_log_level(const Message& message, RequestContext& context);
   RpcError server_fault(const Error& error, std::string_view what) const;
+  std::optional<Outcome> question(const Message& message, const RequestContext& context) const;
   void report_throw(const Message& message, const std::string& what) const {
     log.error("a request handler threw", {{"method", message.method}, {"what", what}});
   }
 
   const ServerOptions options;
+  const StateSeal seal;
   Log& log;
   SubscriptionHub hub;
   std::string server_info;
@@ -192,6 +130,7 @@ struct Server::Registry {
   std::vector<ResourceDefinition> templates;
   std::vector<PromptDefinition> prompts;
   ResourceReader reader;
+  std::string read_scope;
   ResourceFilter subscribable;
   CompletionHandler completion;
 };
@@ -210,6 +149,7 @@ void Server::Registry::add_methods() {
       {"prompts/get", {&Registry::prompts_get, true, true}},
       {"completion/complete", {&Registry::complete, true, true}},
   };
+  if (options.logging) methods["logging/setLevel"] = {&Registry::set_log_level, false, true};
 }
 
 json::Object Server::Registry::capabilities() const {
@@ -222,6 +162,7 @@ json::Object Server::Registry::capabilities() const {
   }
   if (!prompts.empty()) capabilities["prompts"] = json::Object{};
   if (completion) capabilities["completions"] = json::Object{};
+  if (options.logging) capabilities["logging"] = json::Object{};
   return capabilities;
 }
 
@@ -230,7 +171,8 @@ std::string Server::Registry::finish(const Outcome& outcome, const RequestContex
   out += outcome.members;
   if (context.era == Era::kModern) {
     if (!outcome.members.empty()) out.push_back(',');
-    out += "\"resultType\":\"complete\"";
+    out += outcome.input_required ? "\"resultType\":\"input_required\""
+                                  : "\"resultType\":\"complete\"";
     if (outcome.cacheable) {
       out.append(",\"ttlMs\":").append(std::to_string(outcome.ttl.count()));
       out.append(",\"cacheScope\":").append(outcome.is_public ? "\"public\"" : "\"private\"");
@@ -254,6 +196,38 @@ RpcError Server::Registry::server_fault(const Error& error, std::string_view wha
   log.error("a request failed",
             {{"what", what}, {"code", to_string(error.code)}, {"message", error.message}});
   return {rpc::kInternalError, error.message, {{"code", to_string(error.code)}}};
+}
+
+// What a handler's failure means when it has asked the client, or could not.
+std::optional<Outcome> Server::Registry::question(const Message& message,
+                                                  const RequestContext& context) const {
+  if (!context.lacking_capability.empty()) {
+    RpcError error = missing_capability(context.lacking_capability);
+    // That code is of revision 2026-07-28.
+    if (context.era == Era::kLegacy) error.code = rpc::kInvalidParams;
+    return Outcome::failed(std::move(error));
+  }
+  if (!context.unanswered.empty()) {
+    const std::string why = "not done: " + context.unanswered;
+    if (message.is("tools/call")) return Outcome::result(tool_members(ToolResult::error(why)));
+    return Outcome::failed(invalid_params(why));
+  }
+  if (context.questions.empty()) return std::nullopt;
+  return Outcome::asking(
+      input_required_members(message, seal, std::chrono::steady_clock::now(), context));
+}
+
+asio::awaitable<Outcome> Server::Registry::set_log_level(const Message& message,
+                                                         RequestContext& context) {
+  const auto level = json::find_string(message.params, "level");
+  const auto rank = log_level_rank(level.value_or(""));
+  if (!rank) {
+    co_return Outcome::failed(
+        invalid_params("logging/setLevel needs params.level: debug, info, notice, warning, error, "
+                       "critical, alert or emergency"));
+  }
+  if (context.session_log_level) *context.session_log_level = *rank;
+  co_return Outcome::result({});
 }
 
 asio::awaitable<Outcome> Server::Registry::discover(const Message&, RequestContext&) {
@@ -314,15 +288,11 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
   if (arguments && !arguments->is_object()) {
     co_return Outcome::failed(invalid_params("params.arguments must be an object"));
   }
-  if (!tool.required_scope.empty() && !context.caller.has_scope(tool.required_scope)) {
-    co_return Outcome::result(tool_members(ToolResult::error(
-        "forbidden: " + tool.name + " needs the scope " + tool.required_scope + ", and '" +
-        context.caller.actor + "' does not have it. Ask the user for a token that does.")));
-  }
   // Not a conditional inside the await: g++ 12 destroys such a temporary twice.
   json::Object given;
   if (arguments) given = arguments->get_object();
   const Result<ToolResult> result = co_await tool.handler(std::move(given), context);
+  if (auto asked = question(message, context)) co_return std::move(*asked);
   if (!result.ok()) co_return Outcome::failed(server_fault(result.error(), tool.name));
   co_return Outcome::result(tool_members(*result));
 }
@@ -350,6 +320,7 @@ asio::awaitable<Outcome> Server::Registry::resources_read(const Message& message
   RpcError missing = missing_resource(*uri);
   if (!reader) co_return Outcome::failed(std::move(missing));
   const auto contents = co_await reader(*uri, context);
+  if (auto asked = question(message, context)) co_return std::move(*asked);
   if (!contents.ok()) {
     if (contents.error().code != ErrorCode::kNotFound) {
       co_return Outcome::failed(server_fault(contents.error(), "resources/read"));
@@ -402,6 +373,7 @@ asio::awaitable<Outcome> Server::Registry::prompts_get(const Message& message,
     }
   }
   const auto result = co_await prompt->handler(std::move(given), context);
+  if (auto asked = question(message, context)) co_return std::move(*asked);
   if (!result.ok()) co_return Outcome::failed(server_fault(result.error(), prompt->name));
   std::string members;
   if (!result->description.empty()) {
@@ -477,7 +449,8 @@ void Server::add_tool(ToolDefinition tool) {
   SE_ASSERT(tool.handler != nullptr);
   registry_->tool_index[tool.name] = registry_->tools.size();
   std::string text = json::write(json::Value(describe(tool)));
-  registry_->tools.push_back({std::move(tool), std::move(text)});
+  std::vector<HeaderParameter> headers = header_parameters(tool.input_schema);
+  registry_->tools.push_back({std::move(tool), std::move(text), std::move(headers)});
 }
 
 void Server::add_resource(ResourceDefinition resource) {
@@ -489,6 +462,8 @@ void Server::add_resource_template(ResourceDefinition resource_template) {
 }
 
 void Server::set_resource_reader(ResourceReader reader) { registry_->reader = std::move(reader); }
+
+void Server::set_read_scope(std::string scope) { registry_->read_scope = std::move(scope); }
 
 void Server::set_subscribable(ResourceFilter filter) {
   registry_->subscribable = std::move(filter);
@@ -515,6 +490,19 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
                          nullptr};
     co_return Reply{error_text(message.id, error), modern ? 404 : 200};
   }
+  if (const auto missing = missing_scope(message, context)) {
+    const RpcError error = scope_error(*missing, message, context);
+    // A model reads the results of its tools, and rarely errors.
+    if (!message.is("tools/call")) co_return Reply{error_text(message.id, error), 200};
+    const Outcome outcome = Outcome::result(tool_members(ToolResult::error(error.message)));
+    co_return Reply{result_text(message.id, registry_->finish(outcome, context)), 200};
+  }
+  if (modern && may_ask(message)) {
+    const auto now = std::chrono::steady_clock::now();
+    if (auto refused = take_input(message, registry_->seal, now, context)) {
+      co_return Reply{error_text(message.id, *refused), 200};
+    }
+  }
   Outcome outcome;
   std::string failure;
   try {
@@ -528,7 +516,10 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
     registry_->report_throw(message, failure);
     outcome = Outcome::failed({rpc::kInternalError, "the server failed on this request", nullptr});
   }
-  if (outcome.error) co_return Reply{error_text(message.id, *outcome.error), 200};
+  if (outcome.error) {
+    const bool lacking = outcome.error->code == rpc::kMissingCapability;
+    co_return Reply{error_text(message.id, *outcome.error), lacking ? 400 : 200};
+  }
   co_return Reply{result_text(message.id, registry_->finish(outcome, context)), 200};
 }
 
@@ -540,6 +531,47 @@ json::Object Server::list_tools(const RequestContext& context) const {
     }
   }
   return json::Object{{"tools", std::move(list)}};
+}
+
+const Server::Registry::Tool* Server::Registry::called_tool(const Message& message) const {
+  if (!message.is("tools/call")) return nullptr;
+  const auto name = json::find_string(message.params, "name");
+  const auto found = name ? tool_index.find(*name) : tool_index.end();
+  return found == tool_index.end() ? nullptr : &tools[found->second];
+}
+
+std::optional<std::string> Server::missing_scope(const Message& message,
+                                                 const RequestContext& context) const {
+  std::string scope;
+  if (message.is("tools/call")) {
+    const Registry::Tool* tool = registry_->called_tool(message);
+    if (tool) scope = tool->definition.required_scope;
+  } else if (needs_read_scope(message)) {
+    scope = registry_->read_scope;
+  }
+  if (scope.empty() || context.caller.has_scope(scope)) return std::nullopt;
+  return scope;
+}
+
+RpcError scope_error(const std::string& scope, const Message& message,
+                     const RequestContext& context) {
+  const std::string what = json::find_string(message.params, "name").value_or(message.method);
+  return {rpc::kInvalidRequest,
+          "forbidden: " + what.substr(0, 128) + " needs the scope " + scope + ", and '" +
+              context.caller.actor + "' does not have it. Ask the user for a token that does.",
+          json::Object{{"requiredScope", scope}}};
+}
+
+bool Server::sends_messages(const Message& message) const {
+  const Registry::Tool* tool = registry_->called_tool(message);
+  return tool && tool->definition.sends_messages;
+}
+
+std::optional<Refusal> Server::check_parameter_headers(const Message& message,
+                                                       const net::Headers& headers) const {
+  const Registry::Tool* tool = registry_->called_tool(message);
+  if (!tool || tool->headers.empty()) return std::nullopt;
+  return mcp::check_parameter_headers(message, headers, tool->headers);
 }
 
 const ServerOptions& Server::options() const { return registry_->options; }

@@ -82,6 +82,9 @@ struct ToolDefinition {
   ToolHandler handler;
   // Listed and callable on these transports only; empty: on all.
   std::vector<TransportKind> transports;
+  // The handler logs to the client or asks it something: a legacy call is then answered as an event
+  // stream wherever the client takes one.
+  bool sends_messages = false;
 };
 
 // ---- Resources -----------------------------------------------------------------------------
@@ -155,11 +158,14 @@ struct ServerOptions {
   std::string instructions;                     // under about 800 characters
   std::chrono::milliseconds list_ttl{300'000};  // ttlMs of discover and the lists
   std::size_t subscriptions_max = 256;          // URIs in one filter
+  bool logging = false;                         // log messages to clients; deprecated in 2026-07-28
 };
 
 class SubscriptionHub;  // subscriptions.h
 struct Message;         // message.h
 struct Reply;           // message.h
+struct Refusal;         // era.h
+struct RpcError;        // message.h
 
 class Server {
  public:
@@ -174,6 +180,8 @@ class Server {
   void add_resource(ResourceDefinition resource);
   void add_resource_template(ResourceDefinition resource_template);
   void set_resource_reader(ResourceReader reader);
+  // What resources, prompts, completion and subscriptions need; tools say it for themselves.
+  void set_read_scope(std::string scope);
   // Also declares that resources can be subscribed to.
   void set_subscribable(ResourceFilter filter);
   void add_prompt(PromptDefinition prompt);
@@ -195,12 +203,24 @@ class Server {
   const ServerOptions& options() const;
   SubscriptionHub& subscriptions();
   bool is_subscribable(std::string_view uri) const;
+  // The scope that `message` needs and the caller lacks, if any.
+  std::optional<std::string> missing_scope(const Message& message,
+                                           const RequestContext& context) const;
+  // True if `message` calls a tool that sends messages while it runs.
+  bool sends_messages(const Message& message) const;
+  // Checks the Mcp-Param-* headers that the called tool ties to arguments (x-mcp-header).
+  std::optional<Refusal> check_parameter_headers(const Message& message,
+                                                 const net::Headers& headers) const;
 
   struct Registry;
 
  private:
   std::unique_ptr<Registry> registry_;
 };
+
+// What to answer for want of `scope`.
+RpcError scope_error(const std::string& scope, const Message& message,
+                     const RequestContext& context);
 
 }  // namespace state_engine::mcp
 

@@ -5,6 +5,7 @@
 #ifndef STATE_ENGINE_MCP_PROTOCOL_SESSION_H_
 #define STATE_ENGINE_MCP_PROTOCOL_SESSION_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -16,6 +17,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "mcp/protocol/caller.h"
+#include "mcp/protocol/client_requests.h"
 #include "mcp/protocol/outbox.h"
 #include "mcp/protocol/subscriptions.h"
 #include "net/cancel.h"
@@ -50,6 +52,8 @@ struct Session {
   ScopedListener updates;
   Outbox outbox;  // the legacy SSE transport only
   InFlight in_flight;
+  std::shared_ptr<ClientRequests> requests = std::make_shared<ClientRequests>();
+  std::shared_ptr<std::atomic<int>> log_level = std::make_shared<std::atomic<int>>(0);
   net::CancelSource ended;
 
   // Guarded by the table.

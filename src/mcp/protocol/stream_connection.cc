@@ -49,6 +49,7 @@ asio::awaitable<void> StreamConnection::run() {
   tasks_.spawn(stream_->executor(), std::move(write));
   co_await read_lines();
   input_ended_ = true;
+  requests_->abandon();
   listens_.clear();
   write_wake_.notify();
   while (!writer_done_) co_await writer_ended_.wait();
@@ -175,6 +176,8 @@ void StreamConnection::take(const std::string& line) {
   Message message = std::get<Message>(std::move(parsed));
   if (message.kind == Message::Kind::kRequest) {
     take_request(std::move(message));
+  } else if (message.kind == Message::Kind::kResponse) {
+    requests_->take_answer(message);  // A late one is of no use to anybody.
   } else if (message.is("notifications/cancelled")) {
     take_cancelled(message);
   }
@@ -282,17 +285,30 @@ void StreamConnection::take_request(Message message) {
     send_error(message.id, {rpc::kInvalidRequest, "a request with this id is in flight", nullptr});
     return;
   }
-  if (take_local_method(message)) return;
   auto call = std::make_shared<Call>();
-  call->message = std::move(message);
   RequestContext& context = call->context;
   context.era = *era_;
   context.transport = TransportKind::kStream;
   context.caller = *caller_;
+  // Of tools the server itself says it, in a form that models read.
+  const auto missing = server_.missing_scope(message, context);
+  if (missing && !message.is("tools/call")) {
+    send_error(message.id, scope_error(*missing, message, context));
+    return;
+  }
+  if (take_local_method(message)) return;
+  call->message = std::move(message);
   context.protocol_version = protocol_version_;
   context.client_capabilities = client_capabilities_;
   context.executor = stream_->executor();
   context.cancel = in_flight_.add(call->message.id);
+  context.client_requests = requests_;
+  context.session_log_level = log_level_;
+  if (server_.sends_messages(call->message)) {
+    context.message_sink = [self = shared_from_this()](std::string text) {
+      self->outbox_.push(std::move(text));
+    };
+  }
   fill_context(call->message, context);
   const std::string token = progress_token(call->message);
   if (!token.empty()) {

@@ -79,6 +79,8 @@ class StreamConnection final : public std::enable_shared_from_this<StreamConnect
   net::WakeSignal writer_ended_;
   Outbox outbox_;
   InFlight in_flight_;
+  const std::shared_ptr<ClientRequests> requests_ = std::make_shared<ClientRequests>();
+  const std::shared_ptr<std::atomic<int>> log_level_ = std::make_shared<std::atomic<int>>(0);
   std::set<std::string> silenced_;  // cancelled ids: no answer any more
   ScopedListener updates_;          // legacy subscriptions
   std::map<std::string, std::unique_ptr<ScopedListener>> listens_;

@@ -111,6 +111,7 @@ void StateService::add_resources(Server& server) {
   server.set_resource_reader(
       [this](std::string uri, RequestContext&) { return read_resource(std::move(uri)); });
   server.set_subscribable(is_state_uri);
+  server.set_read_scope("state:read");
   server.set_completion(
       [this](CompletionRequest request,
              RequestContext&) -> boost::asio::awaitable<Result<std::vector<std::string>>> {
