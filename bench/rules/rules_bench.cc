@@ -81,7 +81,8 @@ constexpr const char* kSimple =
     R"({"and":[{"==":[{"var":"key"},"stream.state"]},{"==":[{"var":"value"},"on"]}]})";
 constexpr const char* kMedium =
     R"({"and":[{"==":[{"var":"key"},"stream.state"]},{"!=":[{"var":"value"},{"var":"prev"}]},
-        {"or":[{">":[{"var":"state.viewers"},50]},{"in":[{"var":"state.obs.scene"},["live","brb"]]}]},
+        {"or":[{">":[{"var":"state.viewers"},50]},
+               {"in":[{"var":"state.obs.scene"},["live","brb"]]}]},
         {"<=":[{"%":[{"var":"version"},4]},2]}]})";
 
 // 256 changes; one in eight is the one that the simple rule waits for.
@@ -113,7 +114,8 @@ std::vector<Case> cases() {
       {"medium", kMedium, events(), 64},
       {"some", R"({"some":[{"var":"list"},{"==":[{"var":"n"},99]}]})", objects(), 1},
       {"filter",
-       R"({"filter":[{"var":"list"},{"and":[{"==":[{"var":"kind"},"a"]},{">":[{"var":"n"},50]}]}]})",
+       R"({"filter":[{"var":"list"},
+                     {"and":[{"==":[{"var":"kind"},"a"]},{">":[{"var":"n"},50]}]}]})",
        objects(), 1},
       {"reduce",
        R"({"reduce":[{"var":"list"},{"+":[{"var":"current.n"},{"var":"accumulator"}]},0]})",

@@ -87,6 +87,7 @@ struct ExplainOptions {
   std::string key;
   std::string id;
   bool json = false;
+  std::string rule = {};  // why this one did or did not match; empty = only the story
 };
 int run_explain(CliContext& context, const ExplainOptions& options);
 
@@ -104,6 +105,13 @@ struct RulesEvalOptions {
   bool json = false;
 };
 int run_rules_eval(CliContext& context, const RulesEvalOptions& options);
+
+struct RulesTestOptions {
+  std::string file;
+  bool json = false;
+};
+// Runs the `tests:` of a configuration; kExitFailure if one fails or the file is faulty.
+int run_rules_test(CliContext& context, const RulesTestOptions& options);
 
 struct RulesGraphOptions {
   std::string file;

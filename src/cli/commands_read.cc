@@ -242,6 +242,7 @@ int run_explain(CliContext& context, const ExplainOptions& options) {
   } else {
     arguments["key"] = options.key;
   }
+  if (!options.rule.empty()) arguments["rule"] = options.rule;
   auto answer = ask(**link, "explain", std::move(arguments));
   if (!answer.ok()) return context.fail(answer.error());
   if (options.json) {

@@ -136,5 +136,24 @@ TEST(RulesGraphTest, DrawsWhatTriggersWhat) {
   EXPECT_THAT(terminal.out.str(), HasSubstr("obs.scene.wanted"));
 }
 
+TEST(RulesTestTest, PrintsEachTestAndFailsIfOneFails) {
+  Terminal terminal;
+  EXPECT_EQ(run_rules_test(terminal.context, {kExamples + "stream.yaml", false}), kExitOk);
+  EXPECT_THAT(terminal.out.str(), HasSubstr("2 of 2 tests passed"));
+
+  const std::string file = testing::TempDir() + "rules_test_verb.yaml";
+  std::ofstream(file) << "rules: []\n"
+                         "tests:\n"
+                         "  - {name: t, commit: {key: stream.state, value: 1}, "
+                         "expect: {fired: [r]}}\n";
+  Terminal failing;
+  EXPECT_EQ(run_rules_test(failing.context, {file, false}), kExitFailure);
+  EXPECT_THAT(failing.out.str(), HasSubstr("FAIL  t"));
+  EXPECT_THAT(failing.out.str(), HasSubstr("there is no rule r"));
+  Terminal json_terminal;
+  EXPECT_EQ(run_rules_test(json_terminal.context, {file, true}), kExitFailure);
+  EXPECT_THAT(json_terminal.out.str(), testing::StartsWith(R"({"ok":false,)"));
+}
+
 }  // namespace
 }  // namespace state_engine::cli

@@ -190,11 +190,13 @@ void add_explain(CLI::App& app, CliContext& context) {
   CLI::App* verb =
       add_verb(app, context, "explain", "Why a key is as it is: who, why, which policy and rules",
                "  state-engine explain stream.state\n"
-               "  state-engine explain --id twitch:5f0c7a1e-online",
+               "  state-engine explain --id twitch:5f0c7a1e-online\n"
+               "  state-engine explain stream.state --rule stream-online",
                options, run_explain);
   CLI::Option* key = verb->add_option("KEY", options->key, "Its last change");
   CLI::Option* id = verb->add_option("--id", options->id, "A mutation, by its id");
   id->excludes(key);
+  verb->add_option("--rule", options->rule, "Show why this rule did or did not match it");
   verb->add_flag("--json", options->json, "Print the chain as one JSON line");
   add_connection(*verb, options->connection);
   verb->callback([&context, options] {
@@ -228,6 +230,12 @@ void add_rules(CLI::App& app, CliContext& context) {
                                       "Read {\"rule\", \"data\"} lines, print a result for each");
   verb->add_flag("--explain", eval->explain, "Show the value of every node")->excludes(lines);
   verb->add_flag("--json", eval->json, "Print {\"result\", \"truthy\"} or {\"error\"}");
+
+  auto test = std::make_shared<RulesTestOptions>();
+  verb = add_verb(*rules, context, "test", "Run the tests that a configuration holds for its rules",
+                  "  state-engine rules test examples/stream.yaml", test, run_rules_test);
+  verb->add_option("FILE", test->file, "A configuration file")->required();
+  verb->add_flag("--json", test->json, "One line: {\"ok\": ..., \"tests\": [...]}");
 
   auto graph = std::make_shared<RulesGraphOptions>();
   verb =

@@ -18,6 +18,7 @@
 
 #include "base/limits.h"
 #include "config/section_reader.h"
+#include "rules/fixtures.h"
 #include "rules/lint.h"
 
 namespace state_engine::config {
@@ -39,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 3> keys = {{
+    const std::array<SectionKey, 4> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;
@@ -49,6 +50,10 @@ class FileReader {
         {"rules",
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
+         }},
+        {"tests",
+         [&](const json::Value& value, const Path& path) {
+           if (reader_.list(value, path, "tests") != nullptr) loaded_.tests = value;
          }},
     }};
     if (!root.is_null()) {
@@ -247,11 +252,20 @@ ConfigCompilation compile_config(const LoadedConfig& loaded) {
       out.problems.push_back(problem_at(loaded, path, std::move(message)));
     }
   }
-  RuleSetLoad rules = RuleSet::load(loaded.rules);
-  for (RuleProblem& problem : rules.problems) {
+  const auto report = [&](std::string_view section, RuleProblem problem) {
     Path path = split_json_pointer(problem.path);
-    path.insert(path.begin(), "rules");
+    path.insert(path.begin(), std::string(section));
     out.problems.push_back(problem_at(loaded, path, std::move(problem.message)));
+  };
+  RuleSetLoad rules = RuleSet::load(loaded.rules);
+  for (RuleProblem& problem : rules.problems) report("rules", std::move(problem));
+  if (rules.ok()) {
+    for (FixtureResult& fixture : run_fixtures(*rules.rules, loaded.tests)) {
+      for (RuleProblem& problem : fixture.problems) {
+        problem.message = fmt::format("test \"{}\": {}", fixture.name, problem.message);
+        report("tests", std::move(problem));
+      }
+    }
   }
   sort_by_line(out.problems);
   if (!out.problems.empty()) return out;

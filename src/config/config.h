@@ -42,6 +42,7 @@ struct LoadedConfig {
   std::string file;
   PolicyConfig policy;
   json::Value rules = json::Array();  // as RuleSet::load wants them
+  json::Value tests = json::Array();  // as run_fixtures wants them
   YamlDocument document;              // for the lines of later faults
   ConfigProblems problems;
   std::vector<std::string> warnings;  // what is allowed but may surprise

@@ -107,7 +107,7 @@ TEST(ConfigTest, SuggestsTheNearestName) {
   ASSERT_EQ(out.problems.size(), 1U);
   EXPECT_EQ(out.problems[0].str(),
             "c.yaml:1: allowedKey: unknown key (did you mean \"allowedKeys\"?); expected "
-            "allowedKeys, policy, rules");
+            "allowedKeys, policy, rules, tests");
 }
 
 TEST(ConfigTest, SaysWhatTypeItFound) {
@@ -150,6 +150,26 @@ TEST(ConfigTest, ASyntaxErrorIsTheOnlyProblem) {
   const ConfigCompilation out = compile("policy: [\n");
   ASSERT_EQ(out.problems.size(), 1U) << to_text(out.problems);
   EXPECT_THAT(out.problems[0].str(), testing::StartsWith("c.yaml:"));
+}
+
+TEST(ConfigTest, ATestOfTheRulesThatFailsRefusesTheFile) {
+  const std::string file =
+      "allowedKeys: [a]\n"
+      "rules:\n"
+      "  - {id: r, when: {'==': [{var: value}, on]}, actions: []}\n"
+      "tests:\n"
+      "  - name: fires\n"
+      "    commit: {key: a, value: on}\n"
+      "    expect: {fired: [r]}\n";
+  EXPECT_TRUE(compile(file).ok()) << to_text(compile(file).problems);
+  const ConfigCompilation out = compile(file +
+                                        "  - name: fires on off\n"
+                                        "    commit: {key: a, value: off}\n"
+                                        "    expect: {fired: [r]}\n");
+  EXPECT_FALSE(out.ok());
+  EXPECT_EQ(to_text(out.problems),
+            "c.yaml:10: tests[1].expect.fired: test \"fires on off\": expected r to fire; fired: "
+            "none; r does not match: value == \"on\" is false (value is \"off\")\n");
 }
 
 }  // namespace

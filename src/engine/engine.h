@@ -84,6 +84,19 @@ struct Explanation {
   SnapshotPtr current;                   // of the subject's key; null if absent
 };
 
+// What one rule made of one mutation of the past.
+struct RuleVerdict {
+  std::string rule_id;
+  std::string rule_revision;    // of the rules that were in force
+  std::string not_a_candidate;  // why the rule was not run at all; empty = it was
+  // What the log says: the stored outcome.
+  RuleRecord stored;
+  // The condition, evaluated again over the logged values. Empty if not_a_candidate.
+  logic::Explanation tree;
+  // The tree comes to the stored outcome. False would be a defect of the engine or of the log.
+  bool agrees = true;
+};
+
 class Engine {
  public:
   template <typename T>
@@ -124,6 +137,11 @@ class Engine {
   // Errors: kNotFound if there is no such mutation, or no mutation of the key.
   Awaitable<Result<Explanation>> explain_mutation(std::string mutation_id);
   Awaitable<Result<Explanation>> explain_key(std::string key);
+
+  // Why `rule_id` did or did not match `entry`, an entry of the log: the rule source of that
+  // revision is evaluated again over the values that the log has for the versions read then.
+  // Errors: kNotFound if the rules of that revision were not kept. Cost: log reads per key read.
+  Awaitable<Result<RuleVerdict>> explain_rule(LogEntry entry, std::string rule_id);
 
   // The configuration in force.
   Awaitable<EngineConfig> config();
@@ -173,6 +191,9 @@ class Engine {
   void warn_if_clock_jumped();
 
   Awaitable<Result<Explanation>> explain(LogEntry subject);
+  // The snapshot that the accepted entry with this version of `key` left; nothing if it left none.
+  Awaitable<Result<std::optional<Snapshot>>> past_snapshot(std::string key, std::int64_t version,
+                                                           std::int64_t near_seq);
   Awaitable<Result<ExplainedMutation>> with_effects(LogEntry entry);
   Awaitable<Status> add_causes(Explanation& explanation);
   Awaitable<Status> add_consequences(Explanation& explanation);

@@ -76,7 +76,7 @@ JsValue StateData::resolve(std::span<const std::string_view> path, std::size_t& 
 std::vector<ArenaMember> StateData::members(Arena& /*arena*/) const { return {}; }
 
 void StateData::record(std::string_view key, std::int64_t version) const {
-  if (key == changed_key_) return;
+  if (key == changed_key_ && version == changed_version_) return;
   const bool known = std::any_of(reads_.begin(), reads_.end(),
                                  [key](const auto& read) { return read.first == key; });
   if (!known) reads_.emplace_back(key, version);

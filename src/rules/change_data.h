@@ -38,6 +38,11 @@ struct ChangeFields {
   // The commit that made `snapshot`, as far as the snapshot tells: its previous value is null.
   static ChangeFields of(const Snapshot& snapshot);
 
+  // The version under which readers see the key after the change; 0 = it is gone.
+  std::int64_t visible_version() const {
+    return op == Op::kDelete || op == Op::kExpire ? 0 : version;
+  }
+
   bool changed() const { return !json::equal(*value, *prev); }
 };
 
@@ -45,15 +50,17 @@ using StateReads = std::vector<std::pair<std::string, std::int64_t>>;
 
 class StateData final : public logic::DataObject {
  public:
-  StateData(const StateLookup& lookup, std::string_view changed_key)
-      : lookup_(lookup), changed_key_(changed_key) {}
+  // `changed_version` is what a read of the changed key itself is expected to see (0 = nothing).
+  StateData(const StateLookup& lookup, std::string_view changed_key, std::int64_t changed_version)
+      : lookup_(lookup), changed_key_(changed_key), changed_version_(changed_version) {}
 
   logic::JsValue resolve(std::span<const std::string_view> path, std::size_t& steps_used,
                          logic::Arena& arena) const override;
   std::vector<logic::ArenaMember> members(logic::Arena& arena) const override;
 
   // Which other keys were read, once each, with their version. A name that leads to no key is
-  // recorded whole, with version 0.
+  // recorded whole, with version 0. The changed key counts as another one if a later member of the
+  // same transaction changed it again before the rules ran.
   StateReads take_reads() { return std::exchange(reads_, {}); }
 
  private:
@@ -61,13 +68,14 @@ class StateData final : public logic::DataObject {
 
   const StateLookup& lookup_;
   std::string_view changed_key_;
+  std::int64_t changed_version_;
   mutable StateReads reads_;
 };
 
 class ChangeData final : public logic::DataObject {
  public:
   ChangeData(const ChangeFields& fields, const StateLookup& lookup)
-      : fields_(fields), state_(lookup, fields.key) {}
+      : fields_(fields), state_(lookup, fields.key, fields.visible_version()) {}
 
   logic::JsValue resolve(std::span<const std::string_view> path, std::size_t& steps_used,
                          logic::Arena& arena) const override;

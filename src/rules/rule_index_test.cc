@@ -47,7 +47,8 @@ TEST(RuleIndexTest, FindsRulesByKeyByPrefixAndWithoutBound) {
       R"({"==":[{"var":"key"},"a.b"]})",
       R"({"==":[{"substr":[{"var":"key"},0,2]},"a."]})",
       R"({">":[{"var":"value"},1]})",
-      R"({"and":[{"in":[{"var":"key"},["a.b","c"]]},{"==":["a.",{"substr":[{"var":"key"},0,2]}]}]})",
+      R"({"and":[{"in":[{"var":"key"},["a.b","c"]]},
+                 {"==":["a.",{"substr":[{"var":"key"},0,2]}]}]})",
       R"({"==":[{"substr":[{"var":"key"},0,3]},"a."]})",
   });
   EXPECT_THAT(candidates(rules, "a.b", "1"), ElementsAre(0, 1, 2, 3, 4));

@@ -7,6 +7,7 @@
 #include "mcp/protocol/arguments.h"
 #include "mcp/state/explain_text.h"
 #include "mcp/state/state_service.h"
+#include "mcp/state/verdict_text.h"
 #include "wire/json_codec.h"
 
 namespace state_engine::mcp {
@@ -88,6 +89,7 @@ StateService::Reply StateService::explain(json::Object arguments, RequestContext
   const auto id = reader.optional_string("mutationId", {.bytes_min = 1, .bytes_max = 512});
   const auto key =
       reader.optional_string("key", {.bytes_min = 1, .bytes_max = limits::kKeyBytesMax});
+  const auto rule = reader.optional_string("rule", {.bytes_min = 1, .bytes_max = 512});
   if (id.has_value() == key.has_value()) {
     reader.add_fault("key", "or mutationId must be given, and only one of the two");
   }
@@ -103,7 +105,14 @@ StateService::Reply StateService::explain(json::Object arguments, RequestContext
     }
     co_return explanation.error();
   }
-  co_return ToolResult::object(encode_explanation(*explanation));
+  json::Object out = encode_explanation(*explanation);
+  if (rule) {
+    auto verdict = co_await engine_.explain_rule(explanation->subject.entry, *rule);
+    if (!verdict.ok()) co_return verdict.error();
+    out["rule"] = encode_verdict(*verdict);
+    out["text"] = std::string(out.at("text").as_string()) + verdict_text(*verdict);
+  }
+  co_return ToolResult::object(std::move(out));
 }
 
 }  // namespace state_engine::mcp

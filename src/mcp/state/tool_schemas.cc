@@ -128,12 +128,14 @@ constexpr std::array<ToolText, 6> kTools{{
      "decided, "
      "what rules derived from it and which effects went out. Give a mutationId, or a key for its "
      "last change. `text` is the story in sentences.",
-     R"({"type":"object","properties":{"mutationId":{"type":"string"},"key":{"type":"string"}},)"
+     R"({"type":"object","properties":{"mutationId":{"type":"string"},"key":{"type":"string"},)"
+     R"("rule":{"type":"string","description":"A rule id: why it did or did not match"}},)"
      R"("additionalProperties":false})",
      R"({"type":"object","properties":{"subject":{"type":"object"},)"
      R"("causes":{"type":"array","items":{"type":"object"}},)"
      R"("consequences":{"type":"array","items":{"type":"object"}},)"
      R"("rejectedSince":{"type":"array","items":{"type":"object"}},)"
+     R"("rule":{"type":"object"},)"
      R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["subject","text"]})"},
 }};
 
