@@ -29,7 +29,8 @@ struct CpuClock {
   using rep = duration::rep;
   using period = duration::period;
   using time_point = std::chrono::time_point<CpuClock>;
-  static constexpr bool is_steady = true;
+  // The name that the standard gives a clock's member.
+  [[maybe_unused]] static constexpr bool is_steady = true;  // NOLINT(readability-identifier-naming)
   static time_point now() {
     timespec time{};
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);

@@ -13,9 +13,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-
-// Without it valijson ends the process at a schema that it cannot read.
-#define VALIJSON_USE_EXCEPTIONS 1
 #include <valijson/adapters/boost_json_adapter.hpp>
 #include <valijson/schema.hpp>
 #include <valijson/schema_parser.hpp>

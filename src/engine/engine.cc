@@ -60,7 +60,7 @@ void Engine::add_change_listener(ChangeListener listener) {
 
 void Engine::spawn(std::function<Awaitable<void>()> task) {
   ++tasks_;
-  asio::co_spawn(deps_.strand, std::move(task), [this](std::exception_ptr fault) {
+  asio::co_spawn(deps_.strand, std::move(task), [this](const std::exception_ptr& fault) {
     --tasks_;
     if (fault) {
       try {
@@ -145,7 +145,7 @@ Engine::Awaitable<void> Engine::stop() {
     outbox_.stop();
     if (tasks_ > 0) {
       co_await await_callback<bool>(
-          [this](std::function<void(bool)> done) { idle_ = [done] { done(true); }; });
+          [this](const std::function<void(bool)>& done) { idle_ = [done] { done(true); }; });
     }
     SE_ASSERT(queue_.empty());
   };
@@ -308,6 +308,7 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
                                       record(single->proposal.id));
     } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       std::vector<const LogEntry*> known;
+      known.reserve(transaction->transaction.members.size());
       for (const Proposal& member : transaction->transaction.members) {
         known.push_back(record(member.id));
       }

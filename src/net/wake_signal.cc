@@ -18,7 +18,7 @@ struct WakeSignal::Impl {
   boost::asio::steady_timer timer;
 };
 
-WakeSignal::WakeSignal(boost::asio::any_io_executor strand)
+WakeSignal::WakeSignal(const boost::asio::any_io_executor& strand)
     : impl_(std::make_shared<Impl>(strand)) {}
 
 void WakeSignal::notify() const {

@@ -17,7 +17,7 @@ namespace state_engine::net {
 
 class WakeSignal {
  public:
-  explicit WakeSignal(boost::asio::any_io_executor strand);
+  explicit WakeSignal(const boost::asio::any_io_executor& strand);
 
   void notify() const;
 

@@ -170,7 +170,11 @@ std::string RuleGraph::to_mermaid() const {
     const bool inward = into_rule(edge.kind);
     const std::string from = name_of(node_id(edge, !inward));
     const std::string to = name_of(node_id(edge, inward));
-    text += "  " + from + (edge.kind == Kind::kReads ? " -. reads .-> " : " --> ") + to + "\n";
+    text += "  ";
+    text += from;
+    text += edge.kind == Kind::kReads ? " -. reads .-> " : " --> ";
+    text += to;
+    text += '\n';
   }
   return text;
 }

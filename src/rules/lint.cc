@@ -63,7 +63,7 @@ std::string unknown_operator_advice(std::string_view name) {
 }
 
 std::string expected_count(const OperatorInfo& info) {
-  const std::string least = std::to_string(info.args_min);
+  std::string least = std::to_string(info.args_min);
   if (info.args_max == kAnyCount) return "at least " + least;
   if (info.args_min == info.args_max) return least;
   return least + " to " + std::to_string(info.args_max);

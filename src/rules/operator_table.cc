@@ -76,6 +76,8 @@ Opcode resolve_operator(std::string_view name) {
     const std::string_view step = name.substr(dot + 1, next - dot - 1);
     const bool is_index = step.size() == 1 && step[0] >= '0' && step[0] <= '9' &&
                           static_cast<std::size_t>(step[0] - '0') < text_size;
+    // "missing_some" is the one name with two-digit indexes.
+    const bool is_long_index = (step == "10" || step == "11") && text_size > 10;
     if (place == Place::kFunction && step == "prototype") {
       place = Place::kPrototype;
     } else if (place == Place::kFunction && step == "name") {
@@ -84,10 +86,8 @@ Opcode resolve_operator(std::string_view name) {
       place = Place::kFunction;
     } else if ((place == Place::kFunction || place == Place::kText) && step == "length") {
       place = Place::kNumber;
-    } else if (place == Place::kText && is_index) {
+    } else if (place == Place::kText && (is_index || is_long_index)) {
       text_size = 1;
-    } else if (place == Place::kText && (step == "10" || step == "11") && text_size > 10) {
-      text_size = 1;  // "missing_some" is the one name with two-digit indexes
     } else {
       return Opcode::kUnrecognized;
     }

@@ -134,7 +134,7 @@ Result<ToolReply> Client::call_tool(std::string_view name, json::Object argument
   return reply;
 }
 
-Result<std::unique_ptr<Listener>> Client::listen(std::vector<std::string> uris) {
+Result<std::unique_ptr<Listener>> Client::listen(const std::vector<std::string>& uris) {
   auto channel = open_channel(impl_->options);
   if (!channel.ok()) return channel.error();
   json::Array wanted;

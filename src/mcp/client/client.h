@@ -66,7 +66,7 @@ class Client {
 
   // Opens a stream of its own that reports changes of `uris`; returns once the server acknowledged
   // them. Errors: also kInvalidArgument if it honoured none.
-  Result<std::unique_ptr<Listener>> listen(std::vector<std::string> uris);
+  Result<std::unique_ptr<Listener>> listen(const std::vector<std::string>& uris);
 
   struct Impl;
   explicit Client(std::unique_ptr<Impl> impl);

@@ -43,10 +43,8 @@ Status read_into(Pump& pump) {
   const ssize_t count = ::read(pump.from, chunk.data(), chunk.size());
   if (count > 0) {
     pump.buffer.append(chunk.data(), static_cast<std::size_t>(count));
-  } else if (count == 0) {
-    pump.ended = true;
-  } else if (errno == ECONNRESET || errno == EIO) {
-    pump.ended = true;  // The socket's peer, or a terminal, is gone.
+  } else if (count == 0 || errno == ECONNRESET || errno == EIO) {
+    pump.ended = true;  // At its end, or the socket's peer or a terminal is gone.
   } else if (!would_block()) {
     return broken("reading failed");
   }

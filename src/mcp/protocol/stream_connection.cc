@@ -135,7 +135,7 @@ void StreamConnection::abort() {
 
 // ---- Lines ------------------------------------------------------------------------------------
 
-void StreamConnection::send_error(std::string_view id, RpcError error) {
+void StreamConnection::send_error(std::string_view id, const RpcError& error) {
   outbox_.push(error_text(id, error));
 }
 

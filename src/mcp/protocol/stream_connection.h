@@ -57,7 +57,7 @@ class StreamConnection final : public std::enable_shared_from_this<StreamConnect
   bool take_local_method(const Message& message);
   void start_listen(const Message& message);
   void end_listens();
-  void send_error(std::string_view id, RpcError error);
+  void send_error(std::string_view id, const RpcError& error);
   std::string collect();
   bool idle() const;
 

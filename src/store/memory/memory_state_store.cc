@@ -171,6 +171,7 @@ StateStore::Awaitable<Status> MemoryStateStore::mark_effects(std::vector<std::st
 StateStore::Awaitable<Result<std::vector<RuleState>>> MemoryStateStore::rule_states() {
   const std::scoped_lock lock(mutex_);
   std::vector<RuleState> out;
+  out.reserve(rule_states_.size());
   for (const auto& [id, state] : rule_states_) out.push_back(state);
   co_return out;
 }

@@ -221,7 +221,7 @@ StateStore::Awaitable<Status> SqliteStateStore::close() {
     return true;
   });
   co_return co_await core_->writing.run([this]() -> Status {
-    const Status closed = core_->writer->close();
+    Status closed = core_->writer->close();
     core_->writer.reset();
     core_->lock.release();
     return closed;

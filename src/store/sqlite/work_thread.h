@@ -40,7 +40,7 @@ class WorkThread {
   boost::asio::awaitable<std::invoke_result_t<Work&>> run(Work work) {
     using Value = std::invoke_result_t<Work&>;
     auto initiate = [this](auto handler, Work job) {
-      start<Value>(std::move(handler), std::move(job));
+      this->template start<Value>(std::move(handler), std::move(job));
     };
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
                                                    void(Value)>(
