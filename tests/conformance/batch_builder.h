@@ -77,10 +77,18 @@ class BatchBuilder {
   std::map<std::string, SnapshotPtr> state_;
 };
 
+// A context that is ready to run. One for the thread, not for the call: a store's thread may still
+// be leaving post() when the work that it posted is done here.
+inline boost::asio::io_context& test_context() {
+  thread_local boost::asio::io_context context;
+  context.restart();
+  return context;
+}
+
 // Runs an awaitable to its end on an executor of its own and checks that it resumes there.
 template <typename T>
 T await(boost::asio::awaitable<T> work) {
-  boost::asio::io_context context;
+  boost::asio::io_context& context = test_context();
   std::optional<T> out;
   std::exception_ptr failure;
   const auto caller = std::this_thread::get_id();

@@ -553,7 +553,7 @@ TEST_P(StateStoreSuite, SourcesAreKeptByKindAndRevision) {
 }
 
 TEST_P(StateStoreSuite, AReadThatStartsAfterACommitSeesIt) {
-  boost::asio::io_context context;
+  boost::asio::io_context& context = test_context();
   bool finished = false;
   auto body = [&]() -> boost::asio::awaitable<void> {
     for (int i = 1; i <= 50; ++i) {
@@ -571,7 +571,7 @@ TEST_P(StateStoreSuite, AReadThatStartsAfterACommitSeesIt) {
 }
 
 TEST_P(StateStoreSuite, ReadsRunBesideCommits) {
-  boost::asio::io_context context;
+  boost::asio::io_context& context = test_context();
   bool writing = true;
   int reads = 0;
   auto writer = [&]() -> boost::asio::awaitable<void> {
