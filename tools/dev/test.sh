@@ -9,7 +9,8 @@
 
 # What runs under ThreadSanitizer: the folders where more than one thread meets. Not the 1,000
 # listeners: that is a test of load, and far too slow there.
-TSAN_TARGETS='(engine|net|sqlite_store|[a-z]+_store_conformance|bus_[a-z_]+|mcp_(protocol|client|transport|fuzz))_test'
+TSAN_TARGETS='(engine|net|sqlite_store|[a-z]+_store_conformance|bus_[a-z_]+'
+TSAN_TARGETS+='|mcp_(protocol|client|transport|fuzz))_test'
 
 RESULTS="$ROOT/build/results"
 SUMMARY="$ROOT/build/test-summary.txt"
