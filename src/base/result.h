@@ -34,7 +34,7 @@ enum class ErrorCode {
 // The stable lower-case name of a code, for logs and JSON ("invalid_argument").
 std::string_view to_string(ErrorCode code);
 
-struct Error {
+struct Error {  // NOLINT(clang-analyzer-core.uninitialized.Assign)
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
 };

@@ -205,7 +205,7 @@ bool StreamConnection::settle_era(const Message& message) {
     error.data = json::Object{
         {"supported", json::Array{kModernVersion}},
         {"requested", json::find_string(message.params, "protocolVersion").value_or("")}};
-    send_error(message.id, std::move(error));
+    send_error(message.id, error);
     return false;
   }
   if (auto refusal = check_modern(message, std::nullopt)) {
