@@ -209,7 +209,7 @@ bool StreamConnection::settle_era(const Message& message) {
     return false;
   }
   if (auto refusal = check_modern(message, std::nullopt)) {
-    send_error(message.id, std::move(refusal->error));
+    send_error(message.id, refusal->error);
     return false;
   }
   era_ = Era::kModern;
@@ -257,7 +257,7 @@ bool StreamConnection::take_local_method(const Message& message) {
 void StreamConnection::start_listen(const Message& message) {
   auto parsed = parse_listen(server_, message);
   if (auto* error = std::get_if<RpcError>(&parsed)) {
-    send_error(message.id, std::move(*error));
+    send_error(message.id, *error);
     return;
   }
   if (listens_.size() >= options_.listens_max) {
