@@ -104,7 +104,7 @@ Result<std::unique_ptr<StateStore>> open_store(const ServeOptions& options, Serv
   }
   SqliteStoreOptions sqlite;
   sqlite.directory = options.data_dir;
-  sqlite.clock = const_cast<Clock*>(&service.clock());
+  sqlite.clock = &service.clock();
   sqlite.random = &service.random();
   sqlite.log = &service.log();
   auto store = SqliteStateStore::open(sqlite);

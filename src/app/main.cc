@@ -16,6 +16,7 @@
 #include "app/tokens.h"
 #include "app/version.h"
 #include "cli/cli.h"
+#include "cli/engine_link.h"
 #include "mcp/client/stdio_bridge.h"
 
 namespace state_engine {
@@ -28,16 +29,8 @@ std::string environment(const char* name) {
   return value != nullptr ? value : "";
 }
 
-// $XDG_STATE_HOME/state-engine, as the XDG base directory specification has it.
-std::string default_data_dir() {
-  std::string chosen = environment("STATE_ENGINE_DATA_DIR");
-  if (!chosen.empty()) return chosen;
-  if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) {
-    return state + "/state-engine";
-  }
-  const std::string home = environment("HOME");
-  return (home.empty() ? std::string(".") : home) + "/.local/state/state-engine";
-}
+// The same directory for the engine and for the verbs that look for it.
+std::string default_data_dir() { return cli::default_data_dir(cli::process_environment()); }
 
 // STATE_ENGINE_HOST and SERVICE_PORT, as the reference service reads them.
 std::string default_listen() {

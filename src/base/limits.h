@@ -41,11 +41,8 @@ inline constexpr int kRuleDepthMax = 8;       // rounds of derived mutations
 inline constexpr int kRuleFiringsMax = 1000;  // per root mutation
 inline constexpr int kRuleNestingMax = 256;   // nested operators of one condition
 inline constexpr std::size_t kOutboxRowsInMemoryMax = 1000;
-inline constexpr std::size_t kOutboxRowsMax = 1'000'000;
 inline constexpr std::chrono::hours kOutboxSentKept{24};
 inline constexpr std::chrono::milliseconds kExpiryLatenessMax{100};
-inline constexpr std::size_t kWatchersMax = 1024;
-inline constexpr std::size_t kWatchQueueMax = 1024;  // events one slow watcher may lag behind
 
 // Patterns of a policy schema (std::regex backtracks).
 inline constexpr std::size_t kPatternInputCharsMax = 1024;

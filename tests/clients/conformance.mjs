@@ -18,7 +18,7 @@ const required = { '2026-07-28': 37, '2025-11-25': 30 };
 const [target, revision] = process.argv.slice(2);
 assert.ok(['fixture', 'shipped'].includes(target) && required[revision], 'see the first line');
 if (!existsSync(suite)) {
-  console.error('SKIP: the conformance suite is not installed; ./dev test installs the Node packages');
+  console.error('SKIP: missing conformance suite; ./dev test installs the Node packages');
   process.exit(77);
 }
 

@@ -3,7 +3,7 @@
 set -euo pipefail
 node="${STATE_ENGINE_NODE:-$1}"
 if [ ! -x "$node" ]; then
-  echo "SKIP: $node is not installed; ./dev test installs the Node packages" >&2
+  echo "SKIP: missing $node; ./dev test installs the Node packages" >&2
   exit 77
 fi
 script="$2"

@@ -326,7 +326,7 @@ class Planted(Kill9):
     def test_an_answer_before_the_commit_is_caught(self):
         binary = harness.planted_binary()
         if binary is None:
-            self.skipTest("state-engine-planted is not built")
+            self.fail("state-engine-planted is not built: ./dev build release state-engine-planted")
         engine = self.new_engine(config=self.config(CONFIG), binary=binary)
         for number in range(CYCLES_PLANTED):
             self.cycle(engine, number)

@@ -34,7 +34,7 @@ namespace state_engine {
 
 struct SqliteStoreOptions {
   std::filesystem::path directory;  // created if missing, for its owner only
-  Clock* clock = nullptr;           // when a new store was made
+  const Clock* clock = nullptr;     // when a new store was made
   Random* random = nullptr;         // its engine id
   Log* log = nullptr;
   std::size_t entries_checked_at_start = 1000;
