@@ -28,6 +28,7 @@ namespace http = boost::beast::http;
 constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadChunk = 8 * 1024;
 constexpr std::size_t kBodyReadChunk = 64 * 1024;
+constexpr std::size_t kTlsJoinBytesMax = 16 * 1024;
 constexpr std::size_t kLingerBytesMax = 4 * 1024 * 1024;
 constexpr std::chrono::milliseconds kLingerTime{2000};
 // A handler that is done sooner is never watched: that saves a read per request.
@@ -68,13 +69,13 @@ struct HttpConnection::Incoming {
   bool header_seen = false;
 };
 
-HttpConnection::HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> host)
-    : stream_(std::move(stream)),
+HttpConnection::HttpConnection(HttpStream::Socket socket, std::shared_ptr<ConnectionHost> host)
+    : stream_(std::move(socket)),
       executor_(stream_.get_executor()),
       host_(std::move(host)),
       watch_ended_(executor_) {
   boost::system::error_code error;
-  const auto remote = stream_.remote_endpoint(error);
+  const auto remote = stream_.socket().remote_endpoint(error);
   if (!error) {
     auto address = remote.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -83,7 +84,7 @@ HttpConnection::HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> ho
     remote_address_ = address.to_string();
     is_loopback_ = address.is_loopback();
   }
-  stream_.set_option(asio::ip::tcp::no_delay(true), error);
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
 }
 
 // ---- Deadlines and the end of a connection ----------------------------------------------------
@@ -112,7 +113,7 @@ void HttpConnection::on_sweep(SteadyTime now) {
     if (phase_ == Phase::kReading) {
       // Ends the pending read only; the answer 408 still goes out.
       boost::system::error_code ignored;
-      stream_.cancel(ignored);
+      stream_.socket().cancel(ignored);
     } else {
       close_now();
     }
@@ -141,20 +142,22 @@ void HttpConnection::close_now() {
   deadline_ns_ = 0;
   gone_.cancel();
   boost::system::error_code ignored;  // Whatever close says, the descriptor is gone.
-  stream_.close(ignored);
+  stream_.socket().close(ignored);
 }
 
 asio::awaitable<void> HttpConnection::close_gently() {
   if (!stream_.is_open()) co_return;
+  enter(Phase::kClosing, kLingerTime);
+  co_await stream_.end_tls();
   boost::system::error_code ignored;  // The peer may be gone already.
-  stream_.shutdown(asio::socket_base::shutdown_send, ignored);
+  stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
   if (unread_input_) {
     // Closing with unread input would send a reset, which may destroy our answer on its way.
-    enter(Phase::kClosing, kLingerTime);
     std::array<char, kReadChunk> sink;
     std::size_t drained = 0;
     while (drained < kLingerBytesMax) {
-      const auto [error, count] = co_await stream_.async_read_some(asio::buffer(sink), kAwaitTuple);
+      const auto [error, count] =
+          co_await stream_.socket().async_read_some(asio::buffer(sink), kAwaitTuple);
       if (error) break;
       drained += count;
     }
@@ -308,6 +311,7 @@ std::optional<HttpRequest> HttpConnection::to_request(Incoming& incoming, int& s
   request.body = std::move(message.body());
   request.remote_address = remote_address_;
   request.is_loopback = is_loopback_;
+  request.is_tls = stream_.is_tls();
   return request;
 }
 
@@ -350,6 +354,11 @@ asio::awaitable<bool> HttpConnection::write_all(std::string head, std::string_vi
   if (!stream_.is_open()) co_return false;
   const Phase before = phase_;
   enter(Phase::kWriting, host_->options().write_timeout);
+  if (stream_.is_tls() && body.size() <= kTlsJoinBytesMax) {
+    // One record instead of two.
+    head.append(body);
+    body = {};
+  }
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head),
                                                   asio::buffer(body.data(), body.size())};
   const auto [error, count] = co_await asio::async_write(stream_, buffers, kAwaitTuple);
@@ -423,6 +432,11 @@ class ConnectionSse final : public SseWriter {
   bool closed_ = false;
 };
 
+// Outside the coroutine: g++ 12 cannot build nested initializer lists inside one.
+void log_failed_handshake(Log& log, const std::string& peer, const std::string& why) {
+  log.debug("a TLS handshake failed", {{"peer", peer}, {"why", why}});
+}
+
 void log_failure(Log& log, const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -469,8 +483,26 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
   co_return response;
 }
 
+// The handshake has the time of a request's header, from the first byte that is waited for.
+asio::awaitable<bool> HttpConnection::open_stream() {
+  if (!host_->tls()) co_return true;
+  enter(Phase::kIdle, host_->options().header_timeout);
+  std::string why;
+  const auto opening = co_await stream_.start_tls(host_->tls()->context(), why);
+  if (opening == HttpStream::Opening::kReady) co_return true;
+  log_failed_handshake(host_->log(), remote_address_, why);
+  if (opening == HttpStream::Opening::kPlainHttp) {
+    co_await refuse(400, "this port speaks TLS: use https:// instead of http://");
+    co_await close_gently();
+  } else {
+    close_now();
+  }
+  co_return false;
+}
+
 asio::awaitable<void> HttpConnection::run() {
   const auto self = shared_from_this();
+  if (!co_await open_stream()) co_return;
   while (true) {
     HttpRequest request;
     if (co_await read_request(request) != ReadOutcome::kRequest) break;
