@@ -252,8 +252,9 @@ asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRe
       incoming.header_seen = true;
       if (!parser.is_done()) {
         enter(Phase::kReading, options.body_timeout);
-        const auto expect = parser.get()[http::field::expect];
-        if (!expect.empty() && !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {})) {
+        const std::string_view expect = parser.get()[http::field::expect];
+        if (equals_ignoring_case(expect, "100-continue") &&
+            !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {})) {
           co_return ReadOutcome::kClosed;
         }
         enter(Phase::kReading, options.body_timeout);
@@ -299,6 +300,15 @@ std::optional<HttpRequest> HttpConnection::to_request(Incoming& incoming, int& s
   for (const auto& field : message) {
     if (field.name() == http::field::host) ++hosts;
     request.headers.add(std::string{field.name_string()}, std::string{field.value()});
+  }
+  if (const std::string* coding = request.headers.find("Transfer-Encoding")) {
+    // The parser reads a body of any other coding as the next request.
+    if (http_1_0_ || request.headers.count("Transfer-Encoding") > 1 ||
+        !equals_ignoring_case(trim(*coding), "chunked")) {
+      status = 501;
+      why = "the only Transfer-Encoding is chunked, in HTTP/1.1";
+      return std::nullopt;
+    }
   }
   if (hosts > 1 || (hosts == 0 && !http_1_0_)) {
     why = "exactly one Host field is required";

@@ -68,16 +68,18 @@ struct SubscriptionHub::Impl : std::enable_shared_from_this<SubscriptionHub::Imp
 
   void fan_out() {
     std::unordered_set<std::string> changed;
+    std::vector<const std::string*> order;
     bool everything = false;
     {
       const std::lock_guard lock(pending_mutex);
       changed.swap(pending);
+      order.swap(pending_order);
       everything = std::exchange(overflowed, false);
       scheduled = false;
     }
     const std::lock_guard lock(mutex);
     if (everything) mark_everything();
-    for (const std::string& uri : changed) mark_one(uri);
+    for (const std::string* uri : order) mark_one(*uri);
   }
 
   void mark_one(const std::string& uri) {
@@ -137,6 +139,7 @@ struct SubscriptionHub::Impl : std::enable_shared_from_this<SubscriptionHub::Imp
 
   std::mutex pending_mutex;
   std::unordered_set<std::string> pending;
+  std::vector<const std::string*> pending_order;  // into `pending`, by first change
   bool overflowed = false;
   bool scheduled = false;
 
@@ -185,7 +188,8 @@ void SubscriptionHub::notify(std::string_view uri) {
   {
     const std::lock_guard lock(impl_->pending_mutex);
     if (impl_->pending.size() < kPendingUrisMax) {
-      impl_->pending.emplace(uri);
+      const auto [added, fresh] = impl_->pending.emplace(uri);
+      if (fresh) impl_->pending_order.push_back(&*added);
     } else {
       impl_->overflowed = true;
     }
