@@ -17,7 +17,7 @@ SECONDS = 8  # Less than a keep-alive of 15 s: the reload itself has to do it.
 
 
 class Stream:
-    """An HTTP answer that is read in the background; `ended` is set when the server closed it."""
+    """An HTTP answer that is read in the background; `ended` is set when the server ended it."""
 
     def __init__(self, url, data):
         address = urllib.parse.urlsplit(url)
@@ -31,6 +31,8 @@ class Stream:
         with contextlib.suppress(OSError):
             while chunk := self.socket.recv(65536):
                 self.text += chunk
+                if self.text.endswith(b"\r\n0\r\n\r\n"):  # The last chunk of an event stream.
+                    break
         self.ended.set()
 
     def wait_for(self, words):
