@@ -311,6 +311,18 @@ class Transport(harness.ProcessTest):
         greedy.close()
         self.assertEqual(self.server.stop(), 0)
 
+    def test_a_departure_never_undoes_a_proposal_that_arrived(self):
+        count = 60
+        for number in range(count):
+            link = self.connect()
+            link.sendall(request(propose(f"a.gone{number}")))
+            link.close()
+
+        def committed():
+            page = self.mcp.call("get_state_prefix", {"prefix": "a.gone", "keysOnly": True})
+            return page.structured["count"] == count
+        harness.wait_until(committed, 20, "the proposals of those who left")
+
     # ---- Headers of both eras -------------------------------------------------------------------
 
     def ask(self, body, *fields, method="POST", target="/mcp"):
