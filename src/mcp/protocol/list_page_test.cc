@@ -50,7 +50,9 @@ TEST(ListPageTest, CursorsThatWereNeverGivenOutAreRefused) {
 TEST(ListPageTest, ToolsArePagedInTheirOrderInBothEras) {
   boost::asio::io_context loop;
   NullLog log;
-  Server server(loop.get_executor(), {.version = "1", .list_page_max = 3}, log);
+  ServerOptions options;
+  options.list_page_max = 3;
+  Server server(loop.get_executor(), options, log);
   for (int i = 0; i < 7; ++i) {
     ToolDefinition tool;
     tool.name = "tool" + std::to_string(i);
