@@ -45,6 +45,8 @@ ServeOptions default_serve_options() {
   options.listen = default_listen();
   options.config_file = environment("STATE_ENGINE_CONFIG_PATH");
   options.shared_token = environment("MCP_AUTH_TOKEN");
+  options.tls_cert_file = environment("STATE_ENGINE_TLS_CERT");
+  options.tls_key_file = environment("STATE_ENGINE_TLS_KEY");
   if (const std::string level = environment("LOG_LEVEL"); !level.empty()) options.log_level = level;
   return options;
 }
@@ -81,9 +83,10 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
   command->footer(
       "Examples:\n"
       "  state-engine serve --config stream.yaml\n"
-      "  state-engine serve --listen 0.0.0.0:4270 --tokens tokens.json\n"
+      "  state-engine serve --listen 0.0.0.0:4270 --tokens tokens.json \\\n"
+      "      --tls-cert state.crt --tls-key state.key\n"
       "\nPrints one line with the URL on stdout when it is ready; logs go to stderr as JSON.\n"
-      "SIGHUP reloads configuration and tokens, SIGTERM and SIGINT stop cleanly.");
+      "SIGHUP reloads configuration, tokens and certificate, SIGTERM and SIGINT stop cleanly.");
   add_engine_options(*command, options);
   command
       ->add_option("--listen", options.listen,
@@ -91,6 +94,10 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
       ->capture_default_str();
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
+  command->add_option("--tls-cert", options.tls_cert_file,
+                      "PEM certificate, then its issuers: serve https (STATE_ENGINE_TLS_CERT)");
+  command->add_option("--tls-key", options.tls_key_file,
+                      "PEM key of that certificate, without a passphrase (STATE_ENGINE_TLS_KEY)");
   add_authorization_options(*command, options);
   command->add_option("--allow-host", options.allowed_hosts,
                       "A Host header to accept on a loopback bind, for proxies");

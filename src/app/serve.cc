@@ -86,6 +86,30 @@ bool read_authorization(const ServeOptions& options, ServiceOptions& out) {
   return true;
 }
 
+// The certificate; false after a complaint.
+bool read_tls(const ServeOptions& options, ServiceOptions& out) {
+  if (options.tls_cert_file.empty() == options.tls_key_file.empty()) {
+    out.tls = {options.tls_cert_file, options.tls_key_file};
+    return true;
+  }
+  fmt::print(stderr, "state-engine: --tls-cert and --tls-key belong together; {} is missing\n",
+             options.tls_cert_file.empty() ? "--tls-cert FILE" : "--tls-key FILE");
+  return false;
+}
+
+// On SIGHUP: what cannot be read again stays as it was.
+void reload(Service& service, EngineHost& host) {
+  if (Status status = service.load_access(); !status.ok()) {
+    service.log().error("tokens not reloaded; the old ones stay in force",
+                        {{"error", status.error().message}});
+  }
+  if (Status status = service.load_certificate(); !status.ok()) {
+    service.log().error("certificate not reloaded; the old one stays in force",
+                        {{"error", status.error().message}});
+  }
+  host.reload();
+}
+
 std::optional<ServiceOptions> service_options(const ServeOptions& options) {
   ServiceOptions out;
   out.instructions = mcp::StateService::instructions();
@@ -109,7 +133,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
                         : socket_path(options);
   out.tokens_file = options.tokens_file;
   out.shared_token = options.shared_token;
-  if (!read_authorization(options, out)) return std::nullopt;
+  if (!read_authorization(options, out) || !read_tls(options, out)) return std::nullopt;
   out.allowed_hosts = options.allowed_hosts;
   out.allowed_origins = options.allowed_origins;
   return out;
@@ -141,6 +165,7 @@ int serve(const ServeOptions& options) {
   const auto config = load_or_complain(options.config_file, service.log());
   if (!config) return kUsage;
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
+  if (Status status = service.load_certificate(); !status.ok()) return complain(status.error());
   auto store = open_store(options, service);
   if (!store.ok()) return complain(store.error());
 
@@ -149,13 +174,7 @@ int serve(const ServeOptions& options) {
   const Status opened = service.open();
   if (opened.ok()) {
     announce(options, service);
-    service.run([&] {
-      if (Status status = service.load_access(); !status.ok()) {
-        service.log().error("tokens not reloaded; the old ones stay in force",
-                            {{"error", status.error().message}});
-      }
-      host.reload();
-    });
+    service.run([&] { reload(service, host); });
   }
   service.close(kGrace);
   host.stop();

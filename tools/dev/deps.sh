@@ -13,7 +13,7 @@ PACKAGES_BUILD=(
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
-  python3 curl jq procps util-linux nginx-light wrk
+  python3 curl jq procps util-linux openssl nginx-light wrk clang-14
 )
 
 # missing_packages NAME...: those that dpkg does not know as installed.
