@@ -13,6 +13,8 @@
 
 #include "app/client_configs.h"
 #include "app/engine_host.h"
+#include "app/engine_proposer.h"
+#include "app/obs_host.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -144,6 +146,37 @@ int complain(const Error& error) {
   return 1;
 }
 
+// The integrations that the configuration names, in this process.
+class Integrations {
+ public:
+  // Errors: what is wrong with a section, one fault a line.
+  Status add(const std::string& config_file, Service& service, EngineHost& host) {
+    if (config_file.empty()) return {};
+    const config::LoadedConfig loaded = config::load_config(config_file);
+    config::ConfigProblems problems;
+    auto obs_config = read_obs_config(loaded, problems);
+    if (!problems.empty()) return invalid_argument(config::to_text(problems));
+    if (obs_config) {
+      obs_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:obs");
+      auto obs = ObsHost::create(service, host.bus(), *obs_proposer_, std::move(*obs_config));
+      if (!obs.ok()) return std::move(obs).error();
+      obs_ = std::move(*obs);
+    }
+    return {};
+  }
+
+  void start() {
+    if (obs_) obs_->start();
+  }
+  void stop() {
+    if (obs_) obs_->stop();
+  }
+
+ private:
+  std::unique_ptr<EngineProposer> obs_proposer_;
+  std::unique_ptr<ObsHost> obs_;
+};
+
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
@@ -170,13 +203,20 @@ int serve(const ServeOptions& options) {
   if (!store.ok()) return complain(store.error());
 
   EngineHost host(service, std::move(*store), options);
+  Integrations integrations;
+  if (Status status = integrations.add(options.config_file, service, host); !status.ok()) {
+    complain(status.error());
+    return kUsage;
+  }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
+  integrations.start();
   const Status opened = service.open();
   if (opened.ok()) {
     announce(options, service);
     service.run([&] { reload(service, host); });
   }
   service.close(kGrace);
+  integrations.stop();
   host.stop();
   service.log().info("stopped");
   return opened.ok() ? 0 : complain(opened.error());
