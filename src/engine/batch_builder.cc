@@ -183,6 +183,13 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
   if (proposal.op != Op::kExpire) {
     if (auto denial = env_.policy->check(proposal, rule)) return denial;
   }
+  if (!decision.internal) {
+    const auto value_of = [this](const std::string& key) {
+      const Snapshot* const snapshot = find(key);
+      return snapshot != nullptr ? &snapshot->value : nullptr;
+    };
+    if (auto denial = env_.policy->check_requirements(rule, value_of)) return denial;
+  }
   if (!decision.internal && rule != nullptr) {
     if (auto wait =
             env_.rates.acquire(*rule, proposal.actor, env_.monotonic_now, !decision.dry_run)) {
