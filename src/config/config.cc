@@ -40,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 4> keys = {{
+    const std::array<SectionKey, 5> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;
@@ -51,6 +51,8 @@ class FileReader {
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
          }},
+        // Read by the program that runs the bot (src/app/bot_config).
+        {"bot", [](const json::Value&, const Path&) {}},
         {"tests",
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "tests") != nullptr) loaded_.tests = value;
