@@ -84,15 +84,14 @@ class BotReader {
     const std::array<SectionKey, 6> keys = {{
         {"baseUrl", [&](const json::Value& v, const Path& p) { endpoint.base_url = text(v, p); }},
         {"model", [&](const json::Value& v, const Path& p) { endpoint.model.model = text(v, p); }},
-        {"stream", [&](const json::Value& v, const Path& p) { endpoint.model.stream = flag(v, p); }},
+        {"stream",
+         [&](const json::Value& v, const Path& p) { endpoint.model.stream = flag(v, p); }},
         {"timeoutSeconds",
          [&](const json::Value& v, const Path& p) {
            endpoint.timeout = reader_.seconds(v, p).value_or(endpoint.timeout);
          }},
-        {"temperature",
-         [&](const json::Value& v, const Path& p) {
-           endpoint.model.temperature = reader_.number(v, p);
-         }},
+        {"temperature", [&](const json::Value& v,
+                            const Path& p) { endpoint.model.temperature = reader_.number(v, p); }},
         {"maxTokens",
          [&](const json::Value& v, const Path& p) {
            endpoint.model.max_tokens = count(v, p, 1, 1'000'000, 0);
@@ -195,8 +194,8 @@ class BotReader {
          [&](const json::Value& v, const Path& p) { action.description = text(v, p); }},
         {"requires", [&](const json::Value& v,
                          const Path& p) { action.requirements = read_requirements(v, p); }},
-        {"parameters", [&](const json::Value& v,
-                           const Path& p) { action.parameters = read_parameters(v, p); }},
+        {"parameters",
+         [&](const json::Value& v, const Path& p) { action.parameters = read_parameters(v, p); }},
         {"propose", [&](const json::Value& v, const Path& p) { read_writes(v, p, action); }},
         {"reason", [&](const json::Value& v, const Path& p) { action.reason = text(v, p); }},
     }};
@@ -239,10 +238,10 @@ class BotReader {
          }},
         {"enum", [&](const json::Value& v,
                      const Path& p) { out.one_of = reader_.strings(v, p, "allowed values"); }},
-        {"minimum", [&](const json::Value& v,
-                        const Path& p) { out.minimum = reader_.number(v, p); }},
-        {"maximum", [&](const json::Value& v,
-                        const Path& p) { out.maximum = reader_.number(v, p); }},
+        {"minimum",
+         [&](const json::Value& v, const Path& p) { out.minimum = reader_.number(v, p); }},
+        {"maximum",
+         [&](const json::Value& v, const Path& p) { out.maximum = reader_.number(v, p); }},
     }};
     read_members(fields, at, keys, reader_);
   }
@@ -291,8 +290,8 @@ class BotReader {
     read_members(object, at, keys, reader_);
     const auto op = parse_op(write.op);
     if (!op || *op == Op::kExpire) {
-      reader_.fault(at, fmt::format("op '{}' is none of set, delete, increment, push, merge",
-                                    write.op));
+      reader_.fault(
+          at, fmt::format("op '{}' is none of set, delete, increment, push, merge", write.op));
     }
     // Adding to a number or a list goes well with what others add.
     const bool adds = write.op == "increment" || write.op == "push";
@@ -357,9 +356,8 @@ std::optional<BotConfig> read_bot_config(const config::LoadedConfig& loaded,
     problems.push_back({loaded.file, loaded.document.locate(fault.path),
                         loaded.document.display(fault.path), std::move(fault.message)});
   }
-  std::stable_sort(problems.begin(), problems.end(), [](const auto& a, const auto& b) {
-    return a.position.line < b.position.line;
-  });
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.position.line < b.position.line; });
   return config;
 }
 

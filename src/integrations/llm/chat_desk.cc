@@ -25,8 +25,8 @@ ChatDesk::~ChatDesk() { stop(); }
 void ChatDesk::start() {
   SE_ASSERT(!worker_.joinable());
   worker_ = std::thread([this] { work(); });
-  subscription_ = parts_.bus.subscribe(settings_.subject,
-                                       [this](const BusMessage& message) { take(message); });
+  subscription_ =
+      parts_.bus.subscribe(settings_.subject, [this](const BusMessage& message) { take(message); });
 }
 
 void ChatDesk::stop() {
@@ -81,8 +81,8 @@ void ChatDesk::answer(const BusMessage& message) {
   const auto event = read_chat_event(message);
   if (!event.ok()) {
     parts_.observer.on_message("malformed", std::chrono::nanoseconds{0});
-    parts_.log.warn("a chat message cannot be read", {{"error", event.error().message},
-                                                      {"messageId", message.message_id}});
+    parts_.log.warn("a chat message cannot be read",
+                    {{"error", event.error().message}, {"messageId", message.message_id}});
     return;
   }
   const Timestamp now = parts_.clock.wall_now();
@@ -109,8 +109,8 @@ void ChatDesk::publish(const BusMessage& message) {
     if (!parts_.stop.sleep(kPublishPause * attempt)) break;
   }
   parts_.observer.on_lost_answer();
-  parts_.log.error("an answer could not be published", {{"messageId", message.message_id},
-                                                        {"subject", message.subject}});
+  parts_.log.error("an answer could not be published",
+                   {{"messageId", message.message_id}, {"subject", message.subject}});
 }
 
 }  // namespace state_engine::llm

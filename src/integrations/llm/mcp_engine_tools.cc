@@ -55,8 +55,8 @@ Result<ToolAnswer> McpEngineTools::call(std::string_view tool, json::Object argu
     }
     note(reply.error());
     // The engine may have been started anew since the last call.
-    const bool again = reused && attempt == 1 && reads_only(tool) &&
-                       reply.error().code == ErrorCode::kUnavailable;
+    const bool again =
+        reused && attempt == 1 && reads_only(tool) && reply.error().code == ErrorCode::kUnavailable;
     if (!again) return reply.error();
   }
 }
