@@ -51,7 +51,7 @@ std::optional<BotConfig> load_config(const std::string& file) {
   if (problems.empty()) {
     fmt::print(stderr, "{}: there is no section bot; docs/bot.md describes it\n", file);
   } else {
-    fmt::print(stderr, "{}\n", config::to_text(problems));
+    fmt::print(stderr, "{}", config::to_text(problems));
   }
   return std::nullopt;
 }

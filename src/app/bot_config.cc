@@ -305,24 +305,24 @@ class BotReader {
   void check_templates(const Action& action, const json::Object& object, const Path& at) {
     json::Object parameters;
     for (const ActionParameter& item : action.parameters) parameters[item.name] = nullptr;
-    const auto check = [&](std::string_view source, std::string_view what) {
+    const auto check = [&](std::string_view source, std::string_view where) {
       if (const auto fault = llm::template_fault(source, parameters)) {
-        reader_.fault(at, fmt::format("{}: {}", what, *fault));
+        reader_.fault(at / where, *fault);
       }
     };
     for (const ActionWrite& write : action.writes) {
-      check(write.key, "key");
+      check(write.key, "propose");
       check_value(write.value, check);
       // With the places filled in, as any of their values would be.
       const std::string sample = llm::fill_key(write.key, {}, {});
-      if (const auto fault = key_fault(sample)) reader_.fault(at, "key: " + *fault);
+      if (const auto fault = key_fault(sample)) reader_.fault(at / "propose", "key: " + *fault);
     }
     if (object.contains("reason")) check(action.reason, "reason");
   }
 
   template <typename Check>
   void check_value(const json::Value& value, const Check& check) {
-    if (value.is_string()) return check(value.get_string(), "value");
+    if (value.is_string()) return check(value.get_string(), "propose");
     if (const json::Array* const items = value.if_array()) {
       for (const json::Value& item : *items) check_value(item, check);
     }

@@ -279,8 +279,7 @@ class Racing(BotTest):
         model = self.model({"call": "set_title", "with": {"title": "Bread"}}, {"say": "ok"})
         out = self.say(model, "set the title", url=self.proxied(interfere))
         return out, [entry for entry in self.mcp.history(key="stream.title")
-                     if entry["proposal" if "proposal" in entry else "actor"] and
-                     entry.get("metadata", {}).get("action") == "set_title"]
+                     if entry.get("metadata", {}).get("action") == "set_title"]
 
     def test_a_conflict_is_decided_again(self):
         out, tried = self.race(1)
