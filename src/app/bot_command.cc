@@ -91,6 +91,7 @@ llm::ChatMessage terminal_message(const std::string& user, const std::string& te
   chat.user_id = user;
   chat.user_name = user;
   chat.text = text;
+  chat.from_operator = true;
   return chat;
 }
 

@@ -188,12 +188,14 @@ class BotReader {
 
   Action read_action(const json::Object& object, const Path& at) {
     Action action;
-    const std::array<SectionKey, 6> keys = {{
+    const std::array<SectionKey, 7> keys = {{
         {"name", [&](const json::Value& v, const Path& p) { action.name = text(v, p); }},
         {"description",
          [&](const json::Value& v, const Path& p) { action.description = text(v, p); }},
         {"requires", [&](const json::Value& v,
                          const Path& p) { action.requirements = read_requirements(v, p); }},
+        {"roles", [&](const json::Value& v,
+                      const Path& p) { action.roles = reader_.strings(v, p, "roles"); }},
         {"parameters",
          [&](const json::Value& v, const Path& p) { action.parameters = read_parameters(v, p); }},
         {"propose", [&](const json::Value& v, const Path& p) { read_writes(v, p, action); }},

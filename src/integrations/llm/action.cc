@@ -163,6 +163,13 @@ std::vector<std::string> keys_of(const Action& action, const ChatMessage& chat,
   return keys;
 }
 
+bool may_ask(const Action& action, const ChatMessage& chat) {
+  if (action.roles.empty() || chat.from_operator) return true;
+  return std::any_of(action.roles.begin(), action.roles.end(), [&](const std::string& role) {
+    return std::find(chat.roles.begin(), chat.roles.end(), role) != chat.roles.end();
+  });
+}
+
 bool is_already_so(const json::Array& writes, const Reading& reading) {
   return std::all_of(writes.begin(), writes.end(), [&](const json::Value& item) {
     const json::Object& write = item.get_object();

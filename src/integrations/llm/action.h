@@ -42,6 +42,7 @@ struct Action {
   std::string name;
   std::string description;
   std::vector<Requirement> requirements;
+  std::vector<std::string> roles;  // who may ask for it: one of these is enough; empty = everybody
   std::vector<ActionParameter> parameters;
   std::vector<ActionWrite> writes;  // at least one; several are one transaction
   std::string reason;               // a template; goes into the log
@@ -61,6 +62,9 @@ json::Array fill_writes(const Action& action, const ChatMessage& chat,
 // The keys that the action reads before it acts: what it requires and what it writes.
 std::vector<std::string> keys_of(const Action& action, const ChatMessage& chat,
                                  const json::Object& arguments);
+
+// True if the author of `chat` may ask for the action.
+bool may_ask(const Action& action, const ChatMessage& chat);
 
 // True if every key has the value already that the action would set (and it does nothing else).
 bool is_already_so(const json::Array& writes, const Reading& reading);

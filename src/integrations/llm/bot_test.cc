@@ -216,6 +216,14 @@ TEST(ChatEventTest, ReadsInternalEventV2) {
   EXPECT_EQ(event->sent_at, *parse_rfc3339("2025-10-09T08:53:20Z"));
 }
 
+TEST(ChatEventTest, ReadsTheRolesThatThePlatformGives) {
+  const auto event = read_chat_event(event_message(
+      R"({"message":{"text":"x"},"identity":{"user":{"roles":["moderator",7]},"external":7},)"
+      R"("user":{"roles":["vip"]}})"));
+  ASSERT_TRUE(event.ok());
+  EXPECT_EQ(event->chat.roles, (std::vector<std::string>{"moderator", "vip"}));
+}
+
 TEST(ChatEventTest, TheAnswerIsTheEventWithACandidate) {
   const auto event = read_chat_event(event_message(kEvent));
   const Timestamp now = *parse_rfc3339("2025-10-09T08:53:21Z");

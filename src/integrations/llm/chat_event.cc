@@ -36,6 +36,22 @@ std::string first_text(const json::Object& root, Paths paths, std::size_t bytes_
   return {};
 }
 
+// The texts of a list at a path of two members.
+void add_roles(const json::Object& event, std::string_view first, std::string_view second,
+               std::vector<std::string>& roles) {
+  constexpr std::size_t kRolesMax = 32;
+  const json::Value* value = json::find(event, first);
+  if (value != nullptr && value->is_object() && !second.empty()) {
+    value = json::find(value->get_object(), second);
+  }
+  if (value == nullptr || !value->is_object()) return;
+  const json::Value* const list = json::find(value->get_object(), "roles");
+  if (list == nullptr || !list->is_array()) return;
+  for (const json::Value& role : list->get_array()) {
+    if (role.is_string() && roles.size() < kRolesMax) roles.emplace_back(role.get_string());
+  }
+}
+
 ChatMessage read_chat(const json::Object& event, const BusMessage& message) {
   ChatMessage chat;
   chat.correlation_id =
@@ -58,6 +74,9 @@ ChatMessage read_chat(const json::Object& event, const BusMessage& message) {
                                {"user", "displayName"}},
                               64);
   if (chat.user_name.empty()) chat.user_name = chat.user_id;
+  add_roles(event, "identity", "user", chat.roles);
+  add_roles(event, "identity", "external", chat.roles);
+  add_roles(event, "user", "", chat.roles);
   return chat;
 }
 

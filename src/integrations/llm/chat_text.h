@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 
@@ -19,6 +20,8 @@ struct ChatMessage {
   std::string user_id;
   std::string user_name;  // as shown; anybody's choice
   std::string text;
+  std::vector<std::string> roles;  // as the platform says: "moderator"
+  bool from_operator = false;      // who has the program in hand may ask for everything
 };
 
 // A template holds places: {user.id} {user.name} {channel} {platform} {arg.NAME}. A string that is

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace state_engine::llm {
 namespace {
@@ -161,7 +162,12 @@ std::string ToolBox::run_action(const Action& action, const ToolCall& call, cons
     observer_.on_tool(action.name, "malformed");
     return error_for_model("invalid_argument", arguments.error().message);
   }
-  const ActionReport report = runner_.run(action, chat, *arguments, state.calls);
+  ActionReport report;
+  if (may_ask(action, chat)) {
+    report = runner_.run(action, chat, *arguments, state.calls);
+  } else {
+    report.why = fmt::format("only {} may ask for it", fmt::join(action.roles, ", "));
+  }
   observer_.on_tool(action.name, label_of(report.end));
   observer_.on_conflicts(report.conflicts);
   log_.info("action", {{"action", action.name},
