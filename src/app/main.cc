@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "app/bot_command.h"
+#include "app/bus_cli.h"
 #include "app/offline.h"
 #include "app/serve.h"
 #include "app/tokens.h"
@@ -90,6 +91,7 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
       ->add_option("--listen", options.listen,
                    "HOST:PORT; port 0 takes a free one (STATE_ENGINE_HOST, SERVICE_PORT)")
       ->capture_default_str();
+  add_bus_options(*command, options.bus);
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
   add_authorization_options(*command, options);
@@ -243,6 +245,7 @@ int run(int argc, char** argv) {
   context.exit_code = &exit_code;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
+  serve_options.bus.nats = default_nats_options();
   // A process that serves one client does not listen, and its logs share a terminal with it.
   mcp_options.listen = "127.0.0.1:0";
   if (environment("LOG_LEVEL").empty()) mcp_options.log_level = "warn";
