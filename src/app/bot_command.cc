@@ -1,5 +1,5 @@
 // Three ways to chat: one question on the command line, lines of a terminal or a pipe, and messages
-// on the bus. Answers go to stdout or to the bus, everything else to stderr.
+// on NATS. Answers go to stdout or to the bus, everything else to stderr.
 
 #include "app/bot_command.h"
 
@@ -15,12 +15,21 @@
 #include <unistd.h>
 
 #include "app/bot_host.h"
+#include "app/bot_side.h"
+#include "app/bus_cli.h"
+#include "app/bus_metrics.h"
 #include "app/json_log.h"
+#include "app/listen_address.h"
+#include "app/service.h"
+#include "bus/nats/nats_bus.h"
 #include "cli/engine_link.h"
+#include "integrations/llm/chat_event.h"
 
 namespace state_engine {
 namespace {
 
+constexpr std::chrono::milliseconds kConnectPatience{3000};
+constexpr std::chrono::seconds kGrace{5};
 constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 constexpr std::size_t kKeyFileBytesMax = 16 * 1024;
@@ -34,6 +43,9 @@ struct BotOptions {
   std::string question;
   std::string user;
   std::string log_level;
+  std::string listen;
+  bool terminal = false;
+  NatsOptions nats;
 };
 
 int complain(const Error& error) {
@@ -117,6 +129,63 @@ void chat_in_terminal(llm::Bot& bot, const std::string& user, Random& random) {
   }
 }
 
+int chat_here(const BotOptions& options, BotConfig config, LogLevel level) {
+  SystemClock clock;
+  SystemRandom random;
+  JsonLog log("state-engine-bot", level, clock);
+  llm::BotObserver observer;
+  net::IoRuntime runtime(1);
+  auto host = BotHost::create(std::move(config), engine_options(options.engine),
+                              {clock, random, log, runtime, observer});
+  if (!host.ok()) return complain(host.error());
+  if (!options.question.empty()) {
+    if (!json::is_utf8(options.question)) return complain(invalid_argument("--ask is no UTF-8"));
+    fmt::print("{}\n",
+               (*host)->bot().answer(terminal_message(options.user, options.question, random)));
+  } else {
+    chat_in_terminal((*host)->bot(), options.user, random);
+  }
+  return 0;
+}
+
+// Until a signal ends it.
+int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
+  ServiceOptions service_options;
+  service_options.name = "state-engine-bot";
+  service_options.log_level = level;
+  if (!options.listen.empty()) {
+    const auto address = parse_listen_address(options.listen);
+    if (!address) {
+      return complain(invalid_argument("--listen '" + options.listen +
+                                       "' is no HOST:PORT, for example 127.0.0.1:4271"));
+    }
+    service_options.host = address->host;
+    service_options.port = address->port;
+  }
+  Service service(service_options);
+  BusMetrics bus_metrics(service.metrics(), service.health());
+  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  if (Status started = bus.start(kConnectPatience); !started.ok()) {
+    return complain(started.error());
+  }
+  auto side = BotSide::start(std::move(config), engine_options(options.engine), service, bus);
+  Status opened;
+  if (!side.ok()) opened = side.error();
+  if (opened.ok() && !options.listen.empty()) opened = service.open();
+  if (opened.ok()) {
+    service.health().set_started(true);
+    fmt::print("state-engine bot is ready: chat from {}{}{}\n", llm::kChatSubject,
+               options.listen.empty() ? "" : ", health and metrics on ",
+               options.listen.empty() ? "" : service.url());
+    std::fflush(stdout);
+    service.run([&] { service.log().info("nothing to reload: start the bot anew"); });
+  }
+  if (side.ok()) side.value().reset();
+  service.close(kGrace);
+  service.runtime().run_blocking(bus.close());
+  return opened.ok() ? 0 : complain(opened.error());
+}
+
 int run_bot(const BotOptions& options) {
   auto config = load_config(options.config_file);
   if (!config) return kUsage;
@@ -132,22 +201,9 @@ int run_bot(const BotOptions& options) {
     return complain(invalid_argument("log level '" + options.log_level +
                                      "' is none of debug, info, warn, error"));
   }
-  SystemClock clock;
-  SystemRandom random;
-  JsonLog log("state-engine-bot", *level, clock);
-  llm::BotObserver observer;
-  net::IoRuntime runtime(1);
-  auto host = BotHost::create(std::move(*config), engine_options(options.engine),
-                              {clock, random, log, runtime, observer});
-  if (!host.ok()) return complain(host.error());
-  if (!options.question.empty()) {
-    if (!json::is_utf8(options.question)) return complain(invalid_argument("--ask is no UTF-8"));
-    fmt::print("{}\n",
-               (*host)->bot().answer(terminal_message(options.user, options.question, random)));
-  } else {
-    chat_in_terminal((*host)->bot(), options.user, random);
-  }
-  return 0;
+  const bool here = options.terminal || !options.question.empty() || options.nats.servers.empty();
+  if (here) return chat_here(options, std::move(*config), *level);
+  return chat_on_bus(options, std::move(*config), *level);
 }
 
 std::string current_user() {
@@ -160,6 +216,8 @@ std::string current_user() {
 void add_bot_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<BotOptions>();
   options->user = current_user();
+  options->nats = default_nats_options();
+  options->nats.client_name = "state-engine-bot";
   const char* const level = std::getenv("LOG_LEVEL");
   options->log_level = level != nullptr && *level != '\0' ? level : "warn";
   const char* const file = std::getenv("STATE_ENGINE_CONFIG_PATH");
@@ -167,6 +225,8 @@ void add_bot_command(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("bot", "Chat with a language model that reads and changes the state");
   command->footer(
+      "Chats on standard input and output, or with --nats-url on the subject internal.llmbot.v1, "
+      "answering on internal.egress.v1.\n"
       "The model is any OpenAI-compatible server: LLM_BASE_URL, LLM_MODEL and LLM_API_KEY, or the "
       "flags.\n"
       "What it may read and do stands in the section bot: of the configuration; docs/bot.md.\n"
@@ -174,6 +234,8 @@ void add_bot_command(CLI::App& app, int& exit_code) {
       "  LLM_BASE_URL=http://127.0.0.1:11434/v1 LLM_MODEL=qwen3 state-engine bot --config "
       "examples/bot.yaml\n"
       "  state-engine bot --config examples/bot.yaml --ask 'Start a giveaway for a mug'\n"
+      "  state-engine bot --config examples/bot.yaml --nats-url nats://127.0.0.1:4222 --bus-prefix "
+      "local.\n"
       "  state-engine bot --url http://127.0.0.1:4270/mcp --token \"$STATE_ENGINE_TOKEN\"");
   command->add_option("--config", options->config_file,
                       "YAML file with a section bot: (STATE_ENGINE_CONFIG_PATH)");
@@ -189,6 +251,11 @@ void add_bot_command(CLI::App& app, int& exit_code) {
   command->add_option("--llm-model", options->model, "The model's name (LLM_MODEL)");
   command->add_option("--llm-api-key-file", options->key_file,
                       "A file with the server's key; else LLM_API_KEY");
+  add_nats_options(*command, options->nats);
+  command->add_flag("--terminal", options->terminal,
+                    "Chat on stdin and stdout although a NATS server is named");
+  command->add_option("--listen", options->listen,
+                      "With NATS: HOST:PORT for /health and /metrics; default none");
   command->add_option("--ask", options->question, "Answer this one message and end");
   command->add_option("--user", options->user, "Who you are to the bot")->capture_default_str();
   command->add_option("--log-level", options->log_level, "debug, info, warn or error (LOG_LEVEL)")

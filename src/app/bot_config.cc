@@ -32,7 +32,8 @@ class BotReader {
   void read(const json::Value& value, const Path& at) {
     const json::Object* const object = reader_.object(value, at);
     if (object == nullptr) return;
-    const std::array<SectionKey, 7> keys = {{
+    const std::array<SectionKey, 8> keys = {{
+        {"inProcess", [&](const json::Value& v, const Path& p) { out_.in_process = flag(v, p); }},
         {"name", [&](const json::Value& v, const Path& p) { read_name(v, p); }},
         {"instructions",
          [&](const json::Value& v, const Path& p) { out_.bot.instructions = text(v, p); }},

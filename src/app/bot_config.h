@@ -19,6 +19,7 @@ struct BotConfig {
   llm::EndpointSettings endpoint;
   llm::BotSettings bot;
   llm::ToolBoxSettings tools;
+  bool in_process = false;  // `serve` runs the bot, too
   std::chrono::milliseconds age_max{120'000};
   std::size_t waiting_max = 64;
 };

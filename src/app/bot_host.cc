@@ -4,7 +4,6 @@
 
 #include <fmt/format.h>
 
-#include "integrations/llm/chat_event.h"
 #include "net/origin.h"
 #include "net/url.h"
 
@@ -82,11 +81,10 @@ BotHost::~BotHost() { stop(); }
 
 void BotHost::attach(Bus& bus) {
   llm::ChatDeskSettings settings;
-  settings.subject = llm::kChatSubject;
   settings.age_max = config_.age_max;
   settings.waiting_max = config_.waiting_max;
   const llm::ChatDeskParts parts{
-      bus, bot_, parts_.runtime.executor(), parts_.clock, stop_, parts_.observer, parts_.log};
+      bus, bot_, parts_.runtime.make_strand(), parts_.clock, stop_, parts_.observer, parts_.log};
   desk_ = std::make_unique<llm::ChatDesk>(std::move(settings), parts);
   desk_->start();
 }

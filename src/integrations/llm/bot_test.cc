@@ -191,7 +191,7 @@ TEST_F(BotTest, ConversationsAreApartAndTheQuietestIsForgotten) {
 // ---- Chat events -----------------------------------------------------------------------------
 
 BusMessage event_message(std::string_view body) {
-  return {std::string(kChatSubject), std::string(body), "bus-1"};
+  return {std::string(kChatSubject), std::string(body), "bus-1", {}};
 }
 
 constexpr auto kEvent =
@@ -317,7 +317,7 @@ class ChatDeskTest : public BotTest {
   MemoryBus bus;
   std::promise<std::string> arrived;
   std::unique_ptr<Bus::Subscription> answers;
-  ChatDesk desk{{std::string(kChatSubject), 4, std::chrono::seconds(60)},
+  ChatDesk desk{{"llm-bot", 4, std::chrono::seconds(60)},
                 {bus, bot, runtime.executor(), clock, stop, observer, log}};
 };
 
@@ -351,9 +351,11 @@ TEST_F(ChatDeskTest, StopsWhileTheModelThinks) {
   });
   send(event_at(clock.wall_now(), "m1"));
   asked.get_future().wait();
-  answers.reset();
   desk.stop();
   EXPECT_THAT(model.requests, SizeIs(1));
+  auto none = arrived.get_future();
+  EXPECT_EQ(none.wait_for(std::chrono::seconds(0)), std::future_status::timeout)
+      << "what a stop cut short is no answer";
 }
 
 }  // namespace

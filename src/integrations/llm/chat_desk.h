@@ -1,9 +1,10 @@
 // ChatDesk: takes chat messages from the bus, lets the bot answer them one after the other, and
 // hands the answers back to the bus.
 //
-// Bounds: a queue of messages that wait (further ones are dropped and counted: a chat that is
-// answered minutes late is worse than one that is not), an age above which a message is not
-// answered any more, and a memory of ids so that a message delivered again is answered once.
+// Bounds: a queue of messages that wait (further ones go back to the bus, which brings them again
+// later if it stores them), an age above which a message is not answered any more (a chat that is
+// answered minutes late is worse than one that is not), and a memory of ids so that a message
+// delivered again is answered once. A message is settled when its answer is handed over.
 //
 // Ownership: bus, bot and all others outlive the desk.
 // Threads:   one thread of its own asks the bot; the bus may call in from any.
@@ -31,7 +32,7 @@
 namespace state_engine::llm {
 
 struct ChatDeskSettings {
-  std::string subject;  // usually kChatSubject
+  std::string queue = "llm-bot";  // bots of one queue share the messages
   std::size_t waiting_max = 64;
   std::chrono::milliseconds age_max{120'000};
 };
@@ -39,7 +40,7 @@ struct ChatDeskSettings {
 struct ChatDeskParts {
   Bus& bus;
   Bot& bot;
-  boost::asio::any_io_executor executor;  // where the bus's coroutines run
+  boost::asio::any_io_executor executor;  // a strand, for the bus's coroutines
   const Clock& clock;
   StopSignal& stop;  // ends waits of the bot; the desk's stop() sets it
   BotObserver& observer;
@@ -56,9 +57,11 @@ class ChatDesk {
   void stop();
 
  private:
-  void take(const BusMessage& message);
+  void take(BusDelivery delivery);
+  void forget_waiting();
   void work();
-  void answer(const BusMessage& message);
+  // False if a stop came first: then the message is not settled.
+  bool answer(const BusMessage& message);
   void publish(const BusMessage& message);
   bool is_new(const std::string& id);
 
@@ -67,7 +70,7 @@ class ChatDesk {
   std::unique_ptr<Bus::Subscription> subscription_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<BusMessage> waiting_;
+  std::deque<BusDelivery> waiting_;
   bool stopping_ = false;
   std::deque<std::string> seen_order_;  // of the worker thread only, as is seen_
   std::set<std::string> seen_;

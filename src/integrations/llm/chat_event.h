@@ -18,7 +18,7 @@
 
 namespace state_engine::llm {
 
-inline constexpr std::string_view kChatSubject = "internal.llmbot.v1";
+inline constexpr std::string_view kChatSubject = subjects::kLlmBot;
 inline constexpr std::size_t kChatTextMax = 2'000;  // bytes of one message; longer ones are cut
 
 struct ChatEvent {
