@@ -3,7 +3,6 @@
 
 #include "app/serve.h"
 
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,10 +10,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
 #include "app/engine_proposer.h"
 #include "app/obs_host.h"
+#include "app/listen_address.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -22,30 +23,6 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};
 constexpr int kUsage = 2;
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-// Reads "HOST:PORT", "[V6]:PORT" or "PORT".
-std::optional<Address> parse_address(std::string_view text) {
-  Address address{"127.0.0.1", 0};
-  const std::size_t colon = text.rfind(':');
-  std::string_view port = text;
-  if (colon != std::string_view::npos) {
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (address.host.starts_with('[') && address.host.ends_with(']')) {
-      address.host = address.host.substr(1, address.host.size() - 2);
-    }
-  }
-  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
-    return std::nullopt;
-  }
-  return address;
-}
 
 std::string own_program() {
   std::error_code fault;
@@ -122,7 +99,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
     return std::nullopt;
   }
   out.log_level = *level;
-  const auto address = parse_address(options.listen);
+  const auto address = parse_listen_address(options.listen);
   if (!address) {
     fmt::print(stderr, "state-engine: --listen '{}' is no HOST:PORT, for example 127.0.0.1:4270\n",
                options.listen);
@@ -210,11 +187,14 @@ int serve(const ServeOptions& options) {
   }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
   integrations.start();
-  const Status opened = service.open();
+  Status opened = service.open();
+  std::unique_ptr<BotSide> bot;
+  if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
     service.run([&] { reload(service, host); });
   }
+  bot.reset();
   service.close(kGrace);
   integrations.stop();
   host.stop();

@@ -9,11 +9,11 @@ PACKAGES_BUILD=(
   libssl-dev libsqlite3-dev sqlite3
   libprotobuf-dev protobuf-compiler
   libfmt-dev libspdlog-dev libyaml-cpp-dev libcli11-dev libvalijson-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libnats-dev
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
-  python3 curl jq procps util-linux openssl nginx-light wrk clang-14
+  python3 curl jq procps util-linux openssl nginx-light wrk clang-14 nats-server
 )
 
 # missing_packages NAME...: those that dpkg does not know as installed.
