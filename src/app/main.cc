@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/mock_command.h"
 #include "app/offline.h"
 #include "app/serve.h"
 #include "app/tokens.h"
@@ -249,6 +250,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
   cli::add_cli_commands(app, context);
@@ -257,6 +259,7 @@ int run(int argc, char** argv) {
   add_export(app, offline.exported, exit_code);
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
+  add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {

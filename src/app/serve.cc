@@ -3,7 +3,6 @@
 
 #include "app/serve.h"
 
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,6 +10,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/address.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
 #include "app/version.h"
@@ -20,30 +20,6 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};
 constexpr int kUsage = 2;
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-// Reads "HOST:PORT", "[V6]:PORT" or "PORT".
-std::optional<Address> parse_address(std::string_view text) {
-  Address address{"127.0.0.1", 0};
-  const std::size_t colon = text.rfind(':');
-  std::string_view port = text;
-  if (colon != std::string_view::npos) {
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (address.host.starts_with('[') && address.host.ends_with(']')) {
-      address.host = address.host.substr(1, address.host.size() - 2);
-    }
-  }
-  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
-    return std::nullopt;
-  }
-  return address;
-}
 
 std::string own_program() {
   std::error_code fault;
