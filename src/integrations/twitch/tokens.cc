@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/secret_file.h"
+#include "net/url.h"
 
 namespace state_engine::twitch {
 namespace {
@@ -101,33 +102,15 @@ Status TokenFile::store_refreshed(const json::Object& answer, Timestamp now) {
   return write_secret_file(path_, json::write_pretty(document_) + "\n");
 }
 
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view kDigits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += '%';
-    out += kDigits[byte >> 4U];
-    out += kDigits[byte & 15U];
-  }
-  return out;
-}
-
 std::string refresh_form(const Tokens& tokens) {
-  return "grant_type=refresh_token&refresh_token=" + percent_encode(tokens.refresh_token) +
-         "&client_id=" + percent_encode(tokens.client_id) +
-         "&client_secret=" + percent_encode(tokens.client_secret);
+  return "grant_type=refresh_token&refresh_token=" + net::percent_encode(tokens.refresh_token) +
+         "&client_id=" + net::percent_encode(tokens.client_id) +
+         "&client_secret=" + net::percent_encode(tokens.client_secret);
 }
 
 std::string app_token_form(const Tokens& tokens) {
-  return "grant_type=client_credentials&client_id=" + percent_encode(tokens.client_id) +
-         "&client_secret=" + percent_encode(tokens.client_secret);
+  return "grant_type=client_credentials&client_id=" + net::percent_encode(tokens.client_id) +
+         "&client_secret=" + net::percent_encode(tokens.client_secret);
 }
 
 }  // namespace state_engine::twitch

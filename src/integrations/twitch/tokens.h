@@ -64,9 +64,6 @@ class TokenFile {
 std::string refresh_form(const Tokens& tokens);
 std::string app_token_form(const Tokens& tokens);
 
-// `text` with everything but unreserved characters as %XX.
-std::string percent_encode(std::string_view text);
-
 }  // namespace state_engine::twitch
 
 #endif  // STATE_ENGINE_INTEGRATIONS_TWITCH_TOKENS_H_
