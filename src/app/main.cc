@@ -13,6 +13,7 @@
 
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/mock_command.h"
 #include "app/offline.h"
 #include "app/serve.h"
 #include "app/tokens.h"
@@ -260,6 +261,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
   cli::add_cli_commands(app, context);
@@ -269,6 +271,7 @@ int run(int argc, char** argv) {
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
   add_bot_command(app, exit_code);
+  add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {

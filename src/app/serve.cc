@@ -10,12 +10,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/address.h"
 #include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
 #include "app/engine_proposer.h"
 #include "app/obs_host.h"
-#include "app/listen_address.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -99,7 +99,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
     return std::nullopt;
   }
   out.log_level = *level;
-  const auto address = parse_listen_address(options.listen);
+  const auto address = parse_address(options.listen);
   if (!address) {
     fmt::print(stderr, "state-engine: --listen '{}' is no HOST:PORT, for example 127.0.0.1:4270\n",
                options.listen);
