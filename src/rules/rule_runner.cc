@@ -28,6 +28,15 @@ class StateBefore final : public StateLookup {
   const Snapshot& before_;
 };
 
+// Whether the condition holds for `snapshot` as it stands.
+bool truth_over(const Rule& rule, const Snapshot& snapshot, const StateLookup& state) {
+  const ChangeFields fields = ChangeFields::of(snapshot);
+  const ChangeData data(fields, state);
+  Arena arena(logic::Budget{}.bytes_max);
+  const logic::EvalResult result = rule.when.evaluate(JsValue::data_object(data), arena);
+  return result.ok() && logic::truthy(result.value);
+}
+
 // The truth that a rule would have had before the change, had it been watched then: this is what
 // "first seen at load without firing" amounts to. An absent key makes no condition true.
 bool truth_before(const Rule& rule, const ChangeContext& change, const StateLookup& state) {
@@ -226,14 +235,6 @@ void forget_wait(const Rule& rule, RuleMemory& memory) {
 
 }  // namespace
 
-bool truth_over(const Rule& rule, const Snapshot& snapshot, const StateLookup& state) {
-  const ChangeFields fields = ChangeFields::of(snapshot);
-  const ChangeData data(fields, state);
-  Arena arena(logic::Budget{}.bytes_max);
-  const logic::EvalResult result = rule.when.evaluate(JsValue::data_object(data), arena);
-  return result.ok() && logic::truthy(result.value);
-}
-
 RuleOutcome run_rule(const Rule& rule, const ChangeContext& change, const ChangeFields& fields,
                      const StateLookup& state, const MemoryLookup& memories) {
   RuleOutcome outcome;
@@ -289,6 +290,27 @@ RuleOutcome run_after_wait(const Rule& rule, const ChangeContext& change, const 
   outcome.memory = next;
   outcome.reads = data.take_reads();
   return outcome;
+}
+
+RuleMemory carry_over(const Rule* before, const Rule* rule, const RuleMemory& memory,
+                      const Snapshot* snapshot, const StateLookup& state) {
+  RuleMemory carried;
+  if (rule == nullptr) return carried;
+  const bool same = before != nullptr && before->trigger == rule->trigger &&
+                    json::equal(before->when.rule(), rule->when.rule());
+  if (same) carried = memory;
+  if (rule->cooldown.count() == 0) carried.cooldown_until.reset();
+  if (!same || !before->keeps_truth()) {
+    carried.truth =
+        rule->keeps_truth() && snapshot != nullptr && truth_over(*rule, *snapshot, state);
+  }
+  if (rule->hold.count() == 0) {
+    carried.since.reset();
+    carried.deadline.reset();
+  } else if (carried.deadline.has_value() && rule->hold != before->hold) {
+    carried.deadline = *carried.since + rule->hold;
+  }
+  return carried;
 }
 
 }  // namespace state_engine

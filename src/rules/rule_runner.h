@@ -23,8 +23,12 @@ RuleOutcome run_rule(const Rule& rule, const ChangeContext& change, const Change
 RuleOutcome run_after_wait(const Rule& rule, const ChangeContext& change, const StateLookup& state,
                            const RuleMemory& memory, Timestamp now);
 
-// Whether the condition holds for `snapshot` as it stands.
-bool truth_over(const Rule& rule, const Snapshot& snapshot, const StateLookup& state);
+// What is remembered of a rule and key when the rule `before` (null: there was none) gives way to
+// `rule` (null: there is none any more). If condition and trigger stay, so does the memory, and a
+// wait ends by the new `for`. Else the rule begins with the truth that its condition has now for
+// `snapshot` (null: nothing there), without firing.
+RuleMemory carry_over(const Rule* before, const Rule* rule, const RuleMemory& memory,
+                      const Snapshot* snapshot, const StateLookup& state);
 
 }  // namespace state_engine
 

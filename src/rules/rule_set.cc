@@ -50,6 +50,7 @@ RuleSetLoad RuleSet::load(const json::Value& rules) {
   std::string hashes;
   for (const Rule& rule : set->rules_) hashes += rule.hash + "\n";
   set->revision_ = sha256_hex(hashes);
+  for (std::size_t i = 0; i < set->rules_.size(); ++i) set->positions_[set->rules_[i].id] = i;
   set->index_ = RuleIndex(set->rules_);
   result.rules = set;
   return result;
@@ -62,9 +63,8 @@ RuleSetPtr RuleSet::empty() {
 }
 
 const Rule* RuleSet::find(std::string_view rule_id) const {
-  const auto found = std::find_if(rules_.begin(), rules_.end(),
-                                  [rule_id](const Rule& rule) { return rule.id == rule_id; });
-  return found != rules_.end() ? &*found : nullptr;
+  const auto found = positions_.find(rule_id);
+  return found != positions_.end() ? &rules_[found->second] : nullptr;
 }
 
 std::vector<RuleOutcome> RuleSet::evaluate(const ChangeContext& change, const StateLookup& state,
@@ -88,10 +88,6 @@ RuleOutcome RuleSet::end_wait(const Rule& rule, const ChangeContext& change,
   outcome.rule_id = rule.id;
   outcome.rule_hash = rule.hash;
   return outcome;
-}
-
-bool RuleSet::truth_now(const Rule& rule, const Snapshot* snapshot, const StateLookup& state) {
-  return snapshot != nullptr && truth_over(rule, *snapshot, state);
 }
 
 std::vector<RuleOutcome> RuleSet::evaluate_linearly_for_test(const ChangeContext& change,

@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -131,10 +132,8 @@ class RuleSet {
   logic::Explanation explain(const Rule& rule, const ChangeContext& change,
                              const StateLookup& state) const;
 
-  // The truth that `rule` has for the key of `snapshot` (null: nothing there), had it been watched.
-  static bool truth_now(const Rule& rule, const Snapshot* snapshot, const StateLookup& state);
-
   const std::vector<Rule>& rules() const { return rules_; }
+  // Null if there is no such rule.
   const Rule* find(std::string_view rule_id) const;
   // SHA-256 of all rule hashes in file order, hex: the rule revision of log entries.
   const std::string& revision() const { return revision_; }
@@ -144,6 +143,7 @@ class RuleSet {
   RuleSet() = default;
 
   std::vector<Rule> rules_;
+  std::unordered_map<std::string_view, std::size_t> positions_;  // by id; points into rules_
   RuleIndex index_;
   std::string revision_;
 };

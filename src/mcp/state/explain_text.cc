@@ -61,6 +61,9 @@ void add_rules(std::string& out, const LogEntry& entry, const std::string& inden
         rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
     if (!rule.error.empty()) {
       out += fmt::format("{}{} failed: {}\n", indent, name, plain(rule.error));
+    } else if (!rule.held.empty()) {
+      out += fmt::format("{}{} {}, but did not fire: {}\n", indent, name,
+                         rule.matched ? "matched" : "does not match any more", plain(rule.held));
     } else if (rule.matched) {
       out += fmt::format("{}{} matched: {} effect(s), {} derived mutation(s)\n", indent, name,
                          rule.effects, rule.derived);

@@ -15,7 +15,9 @@ std::string verdict_text(const RuleVerdict& verdict) {
   const RuleRecord& stored = verdict.stored;
   std::string text =
       fmt::format("rule '{}' {}", verdict.rule_id, stored.matched ? "matched" : "did not match");
-  if (stored.matched) {
+  if (!stored.held.empty()) {
+    text += ", but did not fire: " + stored.held;
+  } else if (stored.matched) {
     text += fmt::format(": {} effect(s), {} derived mutation(s)", stored.effects, stored.derived);
   }
   if (!stored.error.empty()) text += "; it failed: " + stored.error;
@@ -37,6 +39,7 @@ json::Object encode_verdict(const RuleVerdict& verdict) {
   }
   out["matched"] = verdict.stored.matched;
   if (!verdict.stored.error.empty()) out["error"] = verdict.stored.error;
+  if (!verdict.stored.held.empty()) out["held"] = verdict.stored.held;
   out["agrees"] = verdict.agrees;
   out["tree"] = logic::to_json(verdict.tree);
   return out;
