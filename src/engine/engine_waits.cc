@@ -6,10 +6,27 @@
 
 #include "base/limits.h"
 #include "engine/engine.h"
+#include "engine/rule_records.h"
 
 namespace state_engine {
 
 namespace asio = boost::asio;
+
+namespace {
+
+// The process log: failures, and at debug everything.
+void tell(Log& log, const RuleEvaluation& evaluation) {
+  LogLevel level = LogLevel::kDebug;
+  if (!evaluation.error.empty()) level = LogLevel::kWarn;
+  if (!log.enabled(level)) return;
+  log.write(level, rule_words(evaluation),
+            {{"rule", evaluation.rule_id},
+             {"key", evaluation.key},
+             {"mutationId", evaluation.mutation_id},
+             {"seq", evaluation.seq}});
+}
+
+}  // namespace
 
 // ---- Waits in the writer ---------------------------------------------------------------------
 
@@ -41,7 +58,10 @@ void Engine::install_rules(const BatchBuilder& builder, bool saved) {
     memories_.put(name, remembered);
     if (!saved && other) memories_.mark_unsaved(name);
   }
-  for (const RuleEvaluation& evaluation : builder.evaluations()) recent_.add(evaluation);
+  for (const RuleEvaluation& evaluation : builder.evaluations()) {
+    tell(deps_.log, evaluation);
+    recent_.add(evaluation);
+  }
   const auto after = memories_.next_deadline();
   if (after && (!before || *after < *before)) deps_.expiry_timer.wake();
 }

@@ -43,6 +43,38 @@ inline RuleEvaluation to_evaluation(const LogEntry& entry, std::string_view rule
   return evaluation;
 }
 
+// What became of a rule, in the words that explain, the CLI and the process log share: "rule 'r'
+// matched: 1 effect(s), 0 derived mutation(s)".
+inline std::string rule_words(const RuleRecord& record) {
+  const std::string name = record.rule_id.empty() ? "rules" : "rule '" + record.rule_id + "'";
+  const bool acted = record.effects > 0 || record.derived > 0;
+  if (!record.error.empty()) return name + " failed: " + record.error;
+  if (!record.held.empty()) {
+    return name + (record.matched ? " matched" : " does not match") +
+           ", but did not fire: " + record.held;
+  }
+  if (!record.matched && !acted) return name + " did not match";
+  return name + (record.matched ? " matched" : " no longer matches and fired") + ": " +
+         std::to_string(record.effects) + " effect(s), " + std::to_string(record.derived) +
+         " derived mutation(s)";
+}
+
+inline std::string rule_words(const RuleEvaluation& evaluation) {
+  RuleRecord record;
+  record.rule_id = evaluation.rule_id;
+  record.matched = evaluation.matched;
+  record.effects = evaluation.effects;
+  record.derived = evaluation.derived;
+  record.error = evaluation.error;
+  record.held = evaluation.held;
+  std::string words = rule_words(record);
+  // A rule on fall without actions has nothing else to show for it.
+  if (evaluation.fired && !evaluation.matched && record.effects + record.derived == 0) {
+    words = "rule '" + record.rule_id + "' no longer matches and fired";
+  }
+  return words;
+}
+
 // Gathers what one change made rules do; of those that did not fire no more than are kept anyway.
 class EvaluationCollector final : public EvaluationSink {
  public:
