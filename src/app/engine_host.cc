@@ -85,6 +85,9 @@ void EngineHost::reload() {
   metrics_.count_reload(done);
   if (done) {
     tools_.use_policy_source(compiled.config->policy->source());
+    for (const std::string& warning : compiled.config->warnings) {
+      service_.log().warn("configuration", {{"warning", warning}});
+    }
     service_.log().info("configuration reloaded",
                         {{"policyRevision", compiled.config->policy->revision()},
                          {"ruleRevision", compiled.config->rules->revision()}});
