@@ -8,8 +8,9 @@
 //
 // Ownership: the engine's owner owns the store, which outlives every awaitable it returned.
 // Threads:   commit(), mark_effects() and save_source() are called on the engine strand; several
-//            may be outstanding and take effect in the order of the calls. The reads may be called
-//            from any executor, several at once. Awaitables resume on the caller's executor.
+//            may be outstanding and take effect in the order of the calls. save_cursor() and the
+//            reads may be called from any executor, several at once, save_cursor() once per name.
+//            Awaitables resume on the caller's executor.
 // Errors:    every read may fail with kUnavailable (try again) or kDataLoss (stop the process).
 
 #ifndef STATE_ENGINE_PORTS_STATE_STORE_H_
@@ -158,6 +159,13 @@ class StateStore {
 
   // Errors: kNotFound if this revision was never saved.
   virtual Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) = 0;
+
+  // How far the publisher `name` has come in the log: the last seq it is done with; 0 if it never
+  // said. It belongs to the engine whose log this is.
+  virtual Awaitable<Result<std::int64_t>> cursor(std::string name) = 0;
+
+  // Durably keeps that. Cost: one durable write; group calls.
+  virtual Awaitable<Status> save_cursor(std::string name, std::int64_t seq) = 0;
 
   // Finishes what is under way and releases files and locks. Nothing may be called afterwards.
   virtual Awaitable<Status> close() = 0;

@@ -558,6 +558,15 @@ TEST_P(StateStoreSuite, SourcesAreKeptByKindAndRevision) {
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
 }
 
+TEST_P(StateStoreSuite, CursorsAreKeptByName) {
+  EXPECT_EQ(must(await(store_->cursor("bus"))), 0) << "never saved";
+  ASSERT_TRUE(await(store_->save_cursor("bus", 7)).ok());
+  ASSERT_TRUE(await(store_->save_cursor("other", 3)).ok());
+  ASSERT_TRUE(await(store_->save_cursor("bus", 9'000'000'000)).ok());
+  EXPECT_EQ(must(await(store_->cursor("bus"))), 9'000'000'000);
+  EXPECT_EQ(must(await(store_->cursor("other"))), 3);
+}
+
 TEST_P(StateStoreSuite, AReadThatStartsAfterACommitSeesIt) {
   boost::asio::io_context& context = test_context();
   bool finished = false;
@@ -620,6 +629,7 @@ TEST_P(StateStoreSuite, EverythingIsThereAfterReopen) {
   const BatchPtr batch = batches_.take();
   ASSERT_EQ(commit(batch).outcome, CommitOutcome::kCommitted);
   ASSERT_TRUE(await(store_->save_source({"rules", "r1", "[]"})).ok());
+  ASSERT_TRUE(await(store_->save_cursor("bus", 2)).ok());
   const StoreHead before = must(await(store_->head()));
   reopen();
   const StoreHead after = must(await(store_->head()));
@@ -635,6 +645,7 @@ TEST_P(StateStoreSuite, EverythingIsThereAfterReopen) {
   EXPECT_EQ(effect_ids(pending()), std::vector<std::string>{effect.id});
   EXPECT_EQ(must(await(store_->rule_states())).at(0).since, timestamp_from_ms(5));
   EXPECT_EQ(must(await(store_->source("rules", "r1"))).text, "[]");
+  EXPECT_EQ(must(await(store_->cursor("bus"))), 2);
   batches_.accept("m-3", "a", 3);
   commit_all();
   EXPECT_EQ(must(await(store_->head())).seq, 3);

@@ -193,6 +193,18 @@ StateStore::Awaitable<Result<SourceRevision>> MemoryStateStore::source(std::stri
   co_return found->second;
 }
 
+StateStore::Awaitable<Result<std::int64_t>> MemoryStateStore::cursor(std::string name) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = cursors_.find(name);
+  co_return found == cursors_.end() ? 0 : found->second;
+}
+
+StateStore::Awaitable<Status> MemoryStateStore::save_cursor(std::string name, std::int64_t seq) {
+  const std::scoped_lock lock(mutex_);
+  cursors_[std::move(name)] = seq;
+  co_return Status{};
+}
+
 StateStore::Awaitable<Status> MemoryStateStore::close() { co_return Status{}; }
 
 }  // namespace state_engine

@@ -3,6 +3,7 @@
 #include "store/sqlite/reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -273,6 +274,25 @@ Result<SourceRevision> Reader::source(const std::string& kind, const std::string
     return Error{ErrorCode::kNotFound, fmt::format("no {} source {}", kind, revision)};
   }
   return std::move(rows->front());
+}
+
+Result<std::int64_t> Reader::cursor(const std::string& name) {
+  auto select = statement("SELECT value FROM meta WHERE key = ?1");
+  if (!select.ok()) return std::move(select).error();
+  const std::string key = cursor_key(name);
+  (*select)->bind_text(1, key);
+  const auto read = +[](const Statement& row) -> Result<std::int64_t> {
+    const std::string_view text = row.text(0);
+    std::int64_t seq = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seq);
+    if (fault != std::errc{} || end != text.data() + text.size()) {
+      return Error{ErrorCode::kDataLoss, fmt::format("meta has a cursor '{}'", text)};
+    }
+    return seq;
+  };
+  auto rows = collect(**select, read);
+  if (!rows.ok()) return std::move(rows).error();
+  return rows->empty() ? 0 : rows->front();
 }
 
 }  // namespace state_engine::sqlite
