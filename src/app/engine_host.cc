@@ -79,6 +79,9 @@ void EngineHost::reload() {
   const bool done = compiled.ok() && status.ok();
   metrics_.count_reload(done);
   if (done) {
+    for (const std::string& warning : compiled.config->warnings) {
+      service_.log().warn("configuration", {{"warning", warning}});
+    }
     service_.log().info("configuration reloaded",
                         {{"policyRevision", compiled.config->policy->revision()},
                          {"ruleRevision", compiled.config->rules->revision()}});

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/hex.h"
+#include "core/keys.h"
 
 namespace state_engine {
 namespace {
@@ -51,13 +52,16 @@ std::string rules_text(const std::vector<RuleRecord>& rules) {
   for (const RuleRecord& rule : rules) {
     json::Array reads;
     for (const auto& [key, version] : rule.reads) reads.push_back(json::Array{key, version});
-    array.push_back(json::Object{{"derived", rule.derived},
-                                 {"effects", rule.effects},
-                                 {"error", rule.error},
-                                 {"hash", rule.rule_hash},
-                                 {"id", rule.rule_id},
-                                 {"matched", rule.matched},
-                                 {"reads", std::move(reads)}});
+    json::Object object{{"derived", rule.derived},
+                        {"effects", rule.effects},
+                        {"error", rule.error},
+                        {"hash", rule.rule_hash},
+                        {"id", rule.rule_id},
+                        {"matched", rule.matched},
+                        {"reads", std::move(reads)}};
+    // Absent where empty: entries from before there was such a member keep their hash.
+    if (!rule.held.empty()) object["held"] = rule.held;
+    array.push_back(std::move(object));
   }
   return json::write_canonical(array);
 }
@@ -150,6 +154,17 @@ std::string derived_mutation_id(std::string_view cause_id, std::string_view rule
 
 std::string effect_id(std::string_view cause_id, std::string_view rule_id, int action) {
   return short_digest("fx-", joined(cause_id, rule_id, action));
+}
+
+std::string firing_id(std::string_view rule_id, std::string_view key, Timestamp deadline) {
+  return short_digest("for-", joined(rule_id, key, to_ms(deadline)));
+}
+
+std::string firing_key(std::string_view rule_id) {
+  constexpr std::size_t kPlainIdMax = 128;
+  const std::string plain = fmt::format("{}{}", kFiringPrefix, rule_id);
+  if (rule_id.size() <= kPlainIdMax && !key_fault(plain)) return plain;
+  return fmt::format("{}h_{}", kFiringPrefix, sha256_hex(rule_id).substr(0, 32));
 }
 
 std::string expiry_id(std::string_view key, std::int64_t version) {

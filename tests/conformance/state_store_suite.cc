@@ -276,7 +276,8 @@ TEST_P(StateStoreSuite, EveryFieldOfALogEntrySurvives) {
                     .effects = 2,
                     .derived = 1,
                     .reads = {{"z", 4}, {"a", 0}},
-                    .error = ""},
+                    .error = "",
+                    .held = "it waits"},
                    {.rule_id = "r2",
                     .rule_hash = "h2",
                     .matched = false,
@@ -292,6 +293,7 @@ TEST_P(StateStoreSuite, EveryFieldOfALogEntrySurvives) {
   expect_same(entries[0], batch->entries[0]);
   ASSERT_EQ(entries[0].rules.size(), 2U);
   EXPECT_EQ(entries[0].rules[0].reads, batch->entries[0].rules[0].reads);
+  EXPECT_EQ(entries[0].rules[0].held, "it waits");
   EXPECT_EQ(entries[0].rules[1].error, "NaN");
 }
 
