@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/backtest.h"
 #include "app/offline.h"
 #include "app/serve.h"
 #include "app/tokens.h"
@@ -240,6 +241,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   cli::CliContext context;
   context.exit_code = &exit_code;
+  context.backtest = backtest_command;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
   // A process that serves one client does not listen, and its logs share a terminal with it.

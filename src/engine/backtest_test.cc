@@ -29,7 +29,8 @@ constexpr const char* kRules = R"([
    "actions":[{"type":"publishEgress","payload":{"type":"hot","v":{"$logic":{"var":"value"}}}}]},
   {"id":"count","when":{"==":[{"var":"key"},"k"]},
    "actions":[{"type":"proposeMutation","key":"n","op":"increment","value":1}]},
-  {"id":"echo","when":{"and":[{"==":[{"var":"key"},"n"]},{"==":[{"var":"value"},{"var":"state.k"}]}]},
+  {"id":"echo","when":{"and":[{"==":[{"var":"key"},"n"]},
+     {"==":[{"var":"value"},{"var":"state.k"}]}]},
    "actions":[{"type":"proposeMutation","key":"last","value":{"$logic":{"var":"value"}}}]},
   {"id":"idle","on":"change","for":"5s","when":{"==":[{"var":"key"},"k"]},
    "actions":[{"type":"publishEgress","payload":{"type":"idle"}}]}])";

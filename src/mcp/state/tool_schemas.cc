@@ -140,7 +140,8 @@ constexpr std::array<ToolText, 6> kTools{{
      R"("rule":{"type":"object"},)"
      R"("recent":{"type":"array","items":{"type":"object"}},)"
      R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
-}};
+}
+};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != std::string::npos;
