@@ -14,6 +14,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Writes `number` as `count` digits at `text[at]`.
+template <typename Integer>
+void put_digits(std::string& text, std::size_t at, std::size_t count, Integer number) {
+  for (std::size_t i = at + count; i-- > at; number /= 10) {
+    text[i] = static_cast<char>('0' + number % 10);
+  }
+}
+
 // Reads exactly `count` digits at `text[at]` and moves past them.
 bool read_digits(std::string_view text, std::size_t& at, std::size_t count, int& out) {
   if (at + count > text.size()) return false;
@@ -109,10 +117,22 @@ std::string format_rfc3339(Timestamp time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  const int year = static_cast<int>(date.year());
+  if (year < 0 || year > 9999) {
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", year,
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                       clock.subseconds().count());
+  }
+  std::string text = "0000-00-00T00:00:00.000Z";
+  put_digits(text, 0, 4, year);
+  put_digits(text, 5, 2, static_cast<unsigned>(date.month()));
+  put_digits(text, 8, 2, static_cast<unsigned>(date.day()));
+  put_digits(text, 11, 2, clock.hours().count());
+  put_digits(text, 14, 2, clock.minutes().count());
+  put_digits(text, 17, 2, clock.seconds().count());
+  put_digits(text, 20, 3, clock.subseconds().count());
+  return text;
 }
 
 Result<Timestamp> parse_rfc3339(std::string_view text) {

@@ -69,6 +69,15 @@ struct EngineConfig {
 struct ProposeOptions {
   bool dry_run = false;
   bool fresh_id = false;  // the id was made just now: no earlier record can exist
+  // What the door found wrong: the proposal, as far as it could be read, is recorded as rejected.
+  std::optional<PolicyDenial> fault = std::nullopt;
+};
+
+// One proposal of a source that keeps an order.
+struct Submission {
+  Proposal proposal;
+  Origin origin;
+  ProposeOptions options = {};
 };
 
 // One mutation with what it emitted.
@@ -123,6 +132,11 @@ class Engine {
 
   Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
 
+  // Decides proposals in their order and in one commit, each for itself (no transaction). What
+  // follows a rate limited one for the same key is answered `unavailable`, so that sending the
+  // refused ones again keeps the order per key. REQUIRES: at most kCommitBatchMax.
+  Awaitable<std::vector<MutationResult>> propose_in_order(std::vector<Submission> submissions);
+
   // Sets member ids and gives every member the transaction's actor and reason as they come.
   // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
   Awaitable<TransactionResult> propose_transaction(TransactionProposal transaction, Origin origin,
@@ -162,13 +176,18 @@ class Engine {
     std::function<void(TransactionResult)> done;
     TransactionResult result;
   };
+  struct SequenceWork {
+    std::vector<Submission> items;
+    std::function<void(std::vector<MutationResult>)> done;
+    std::vector<MutationResult> results;
+  };
   struct ExpiryWork {
     std::vector<std::string> keys;
   };
   // Nothing but an occasion: write_group() ends the waits of rules whose time has come.
   struct WaitWork {};
   struct Work {
-    std::variant<SingleWork, TransactionWork, ExpiryWork, WaitWork> what;
+    std::variant<SingleWork, TransactionWork, SequenceWork, ExpiryWork, WaitWork> what;
     Origin origin;
     ProposeOptions options;
   };
@@ -181,6 +200,8 @@ class Engine {
   std::vector<Work> take_group();
   Awaitable<void> write_group(std::vector<Work> group);
   Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
+  static void decide_sequence(SequenceWork& sequence, const Records& records,
+                              BatchBuilder& builder);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
   // Puts keys whose expiry could not be committed back into the queue.
   void requeue_expiries(const std::vector<std::string>& keys);

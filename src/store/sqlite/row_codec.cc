@@ -295,6 +295,8 @@ std::string parameters(int count) {
   return out;
 }
 
+std::string cursor_key(std::string_view name) { return fmt::format("cursor.{}", name); }
+
 void bind_log_entry(Statement& statement, const LogEntry& entry, RowScratch& scratch) {
   const Proposal& proposal = entry.proposal;
   statement.bind_integer(1, entry.seq);
