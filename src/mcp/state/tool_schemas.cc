@@ -144,8 +144,7 @@ constexpr std::array<ToolText, 6> kTools{{
       R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
       R"(chain is left out; see get_history"},)"
       R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
-}
-};
+}};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
   for (std::size_t at = text.find(what); at != std::string::npos;
