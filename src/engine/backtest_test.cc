@@ -106,8 +106,9 @@ TEST_F(BacktestTest, AChangedPayloadIsAChangeAndANewRuleAnAddition) {
 }
 
 TEST_F(BacktestTest, AnotherTimeToHoldAndACooldownAreFollowed) {
+  // The end of the wait, and three changes by which the condition had held for 6 s.
   EXPECT_THAT(lines(report(replaced(kRules, R"("for":"5s")", R"("for":"9s")"))),
-              ElementsAre("idle effects +0 -1 ~0 mutations +0 -0 ~0"));
+              ElementsAre("idle effects +0 -4 ~0 mutations +0 -0 ~0"));
   EXPECT_THAT(lines(report(replaced(kRules, R"("on":"rise")", R"("on":"rise","cooldown":"1s")"))),
               ElementsAre("hot effects +0 -1 ~0 mutations +0 -0 ~0"));
 }
