@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
 #include "app/mock_command.h"
@@ -251,6 +252,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   cli::CliContext context;
   context.exit_code = &exit_code;
+  context.backtest = backtest_command;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
   serve_options.bus.nats = default_nats_options();
