@@ -120,6 +120,17 @@ int complain(const Error& error) {
   return 1;
 }
 
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"http://0.0.0.0:", "http://[::]:"}) {
+    if (url.starts_with(any)) {
+      return "http://state-engine.bitbrat.local:" + url.substr(any.size());
+    }
+  }
+  return url;
+}
+
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
@@ -149,6 +160,7 @@ int serve(const ServeOptions& options) {
   const Status opened = service.open();
   if (opened.ok()) {
     announce(options, service);
+    host.announce(options.public_url.empty() ? gateway_url(service) : options.public_url);
     service.run([&] {
       if (Status status = service.load_access(); !status.ok()) {
         service.log().error("tokens not reloaded; the old ones stay in force",
