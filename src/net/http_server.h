@@ -1,4 +1,5 @@
-// HttpServer: HTTP/1.1 over TCP for a few routes, with plain answers and server-sent events.
+// HttpServer: HTTP/1.1 over TCP, as it is or by TLS, for a few routes, with plain answers and
+// server-sent events.
 //
 // Invariants, checked by http_server_test.cc:
 //   (1) Answers leave in the order of their requests, also when a client pipelines.
@@ -33,6 +34,8 @@
 #include "net/cancel.h"
 #include "net/http_types.h"
 #include "net/io_runtime.h"
+#include "net/tls_identity.h"
+#include "net/websocket.h"
 
 namespace state_engine::net {
 
@@ -61,12 +64,21 @@ class SseWriter {
 // the writer's two tokens is cancelled.
 using SseBody = std::function<boost::asio::awaitable<void>(SseWriter& writer)>;
 
+// Runs while a WebSocket is open; the connection is dropped when it returns. It must return soon
+// after a read has failed, which a shutdown of the server brings about (1001).
+using WebSocketBody =
+    std::function<boost::asio::awaitable<void>(std::shared_ptr<WebSocket> socket)>;
+
 struct HttpResponse {
   int status = 200;
   Headers headers;     // Content-Length, Date and Connection are added by the server
   std::string body;    // Content-Type must be among the headers if this is not empty
   SseBody stream;      // when set, `body` is ignored and the answer is an event stream
   bool close = false;  // close the connection after this answer
+  // When set, the request is upgraded and `headers` go into the 101, Sec-WebSocket-Protocol among
+  // them if one was chosen; a request that asked for no upgrade is answered 426.
+  WebSocketBody websocket = nullptr;
+  WebSocketOptions websocket_options = {};
 
   static HttpResponse json(int status, std::string body) {
     return {status, {{"Content-Type", "application/json"}}, std::move(body), nullptr, false};
@@ -114,6 +126,10 @@ class HttpServer {
   // The same for the listed methods ("GET, HEAD"); others are answered 405, OPTIONS 204, both with
   // Allow.
   void route(std::string path, std::string methods, HttpHandler handler);
+
+  // Speaks TLS with that certificate, and answers plain HTTP with an explanation.
+  // REQUIRES: called before listen().
+  void use_tls(std::shared_ptr<TlsIdentity> identity);
 
   // Opens the port and starts to accept. `host` is an address or a name that resolves to one;
   // port 0 takes a free one.
