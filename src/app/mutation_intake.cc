@@ -59,6 +59,14 @@ std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record
 
 }  // namespace
 
+ConsumeOptions intake_consume_options(const IntakeOptions& options) {
+  ConsumeOptions out;
+  out.subject = subjects::kMutation;
+  if (options.actors == BusActors::kSubject) out.subject += ".*";
+  out.queue = options.queue;
+  return out;
+}
+
 MutationIntake::MutationIntake(Engine& engine, Bus& bus, boost::asio::any_io_executor strand,
                                Log& log, IntakeOptions options, IntakeEvents events)
     : engine_(engine),
@@ -74,14 +82,10 @@ MutationIntake::~MutationIntake() { SE_ASSERT(tasks_.running() == 0); }
 
 void MutationIntake::start() {
   tasks_.spawn(strand_, [this] { return run(); });
-  ConsumeOptions options;
-  options.subject = subjects::kMutation;
-  if (options_.actors == BusActors::kSubject) options.subject += ".*";
-  options.queue = options_.queue;
   ConsumeHandler handler;
   handler.on_message = [this](BusDelivery delivery) { receive(std::move(delivery)); };
   handler.on_reset = [this] { reset(); };
-  subscription_ = bus_.consume(std::move(options), std::move(handler));
+  subscription_ = bus_.consume(intake_consume_options(options_), std::move(handler));
 }
 
 awaitable<void> MutationIntake::stop() {
