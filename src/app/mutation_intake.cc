@@ -29,6 +29,11 @@ bool refused_for_now(const MutationResult& result) {
   return result.code == RejectionCode::kUnavailable || result.code == RejectionCode::kRateLimited;
 }
 
+void fill_from_header(std::string& field, std::string_view header) {
+  const bool fits = header.size() <= limits::kTraceBytesMax && json::is_utf8(header);
+  if (field.empty() && fits) field = header;
+}
+
 // What a dead letter looks like to the platform's persistence service.
 std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record,
                              const std::string& why) {
@@ -114,6 +119,9 @@ MutationIntake::Item MutationIntake::decode(BusDelivery delivery) const {
     item.submission.proposal.actor = message.subject.substr(message.subject.rfind('.') + 1);
     item.submission.origin.actor_verified = true;
   }
+  // What the platform's services say in headers, if the body does not.
+  fill_from_header(item.submission.proposal.correlation_id, message.header("correlationid"));
+  fill_from_header(item.submission.proposal.traceparent, message.header("traceparent"));
   if (read.fault != RejectionCode::kNone) {
     item.submission.options.fault = PolicyDenial{read.fault, std::move(read.fault_text)};
   }

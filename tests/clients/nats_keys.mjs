@@ -15,6 +15,7 @@ const pair = () => {
 
 const operator = jwt.createOperator();
 const account = jwt.createAccount();
+const system = jwt.createAccount();
 const user = jwt.createUser();
 const limits = {
   ...jwt.defaultNatsLimits, conn: -1, leaf: -1, imports: -1, exports: -1, wildcards: true,
@@ -30,5 +31,7 @@ console.log(JSON.stringify({
   operatorJwt: await jwt.encodeOperator('test', operator, {}),
   account: account.getPublicKey(),
   accountJwt,
+  system: system.getPublicKey(),
+  systemJwt: await jwt.encodeAccount('system', system, {}, { signer: operator }),
   creds: text(jwt.fmtCreds(userJwt, user)),
 }));

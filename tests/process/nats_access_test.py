@@ -80,7 +80,9 @@ class Access(nats.NatsTest):
         creds.write_text(keys["creds"])
         server = self.nats(extra_config=(
             f'operator: {keys["operatorJwt"]}\nresolver: MEMORY\n'
-            f'resolver_preload: {{ {keys["account"]}: {keys["accountJwt"]} }}\n'))
+            f'system_account: {keys["system"]}\nresolver_preload: {{\n'
+            f'  {keys["account"]}: {keys["accountJwt"]}\n'
+            f'  {keys["system"]}: {keys["systemJwt"]}\n}}\n'))
         self.assert_up(server, "--nats-creds", str(creds))
 
     def test_the_example_configuration_gives_each_user_its_least(self):
@@ -130,6 +132,7 @@ class Requests(nats.NatsTest):
         for name in ("nats.ts", "types.ts", "index.ts"):
             (work / name).write_text(
                 (nats.harness.ROOT / "clients/typescript/src" / name).read_text())
+        (work / "package.json").write_text('{"type": "module"}')
         (work / "tsconfig.json").write_text(json.dumps({
             "extends": str(nats.harness.ROOT / "clients/typescript/tsconfig.json"),
             "compilerOptions": {"types": ["node"], "skipLibCheck": True},

@@ -26,6 +26,7 @@ class Golden(nats.NatsTest):
         kept = {"2025-11-22T12:00:0"}
         text = TIME.sub(lambda m: m[0] if any(m[0].startswith(k) for k in kept) else "<time>", text)
         text = text.replace(engine_id, "<engine>")
+        text = re.sub(r'"streamSequence": \d+', '"streamSequence": "<seq>"', text)
         return re.sub(r"reg-state-engine-\d+", "reg-state-engine-<ms>", text) + "\n"
 
     def compare(self, name, value, engine_id):
@@ -48,7 +49,8 @@ class Golden(nats.NatsTest):
         client.flush()
         inputs = sorted((GOLDEN / "in").iterdir())
         self.assertGreaterEqual(len(inputs), 10)
-        for path in inputs:
+        for done, path in enumerate(inputs):
+            client.wait(streams["results"], done)
             headers = None
             if "disposition" in path.name:  # the only producer that sends headers
                 headers = {"correlationid": "c-7781", "type": "internal.state.mutation.v1"}
