@@ -19,6 +19,8 @@ void add_connection(CLI::App& verb, ConnectionOptions& connection) {
                               "(STATE_ENGINE_DATA_DIR)");
   verb.add_option("--url", connection.url, "The engine's MCP URL (STATE_ENGINE_URL)")
       ->excludes(dir);
+  verb.add_option("--ca", connection.ca_file,
+                  "PEM file of the certificates to trust for an https URL (STATE_ENGINE_CA)");
   verb.add_option("--token", connection.token, "Bearer token (STATE_ENGINE_TOKEN)");
 }
 

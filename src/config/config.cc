@@ -40,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 4> keys = {{
+    const std::array<SectionKey, 5> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;
@@ -51,6 +51,10 @@ class FileReader {
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
          }},
+        // Read by the program that runs the bridge (src/app/obs_config).
+        {"obs", [](const json::Value&, const Path&) {}},
+        // Read by the program that runs the bot (src/app/bot_config).
+        {"bot", [](const json::Value&, const Path&) {}},
         {"tests",
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "tests") != nullptr) loaded_.tests = value;
@@ -82,7 +86,7 @@ class FileReader {
     PolicyRuleConfig entry;
     const json::Object* object = reader_.object(value, at);
     if (object == nullptr) return entry;
-    const std::array<SectionKey, 7> keys = {{
+    const std::array<SectionKey, 8> keys = {{
         {"keys", [&](const json::Value& v,
                      const Path& path) { entry.keys = reader_.strings(v, path, "key patterns"); }},
         {"writers",
@@ -90,6 +94,14 @@ class FileReader {
            entry.writers = reader_.strings(v, path, "actor patterns");
          }},
         {"ops", [&](const json::Value& v, const Path& path) { entry.ops = read_ops(v, path); }},
+        {"requires",
+         [&](const json::Value& v, const Path& path) {
+           if (const json::Object* wanted = reader_.object(v, path)) {
+             for (const auto& item : *wanted) {
+               entry.requirements.push_back({std::string(item.key()), item.value()});
+             }
+           }
+         }},
         {"schema", [&](const json::Value& v, const Path&) { entry.schema = v; }},
         {"rate", [&](const json::Value& v, const Path& path) { entry.rate = read_rate(v, path); }},
         {"ttlDefault", [&](const json::Value& v,

@@ -22,7 +22,8 @@ void add(std::string& out, std::string_view name, std::string_view text) {
 void add(std::string& out, std::string_view name, std::int64_t number) {
   if (out.back() != '{') out += ',';
   json::write_string_to(out, name);
-  out += fmt::format(":{}", number);
+  out += ':';
+  json::write_to(out, json::Value(number));
 }
 
 void add(std::string& out, std::string_view name, bool flag) {
@@ -38,16 +39,14 @@ void add_json(std::string& out, std::string_view name, std::string_view text) {
   out += text;
 }
 
-void add_digest(std::string& out, std::string_view name, const std::string& salt,
-                const std::optional<json::Value>& value, const std::string& erased) {
-  if (value) {
-    add(out, name, value_digest(salt, *value));
-  } else if (!erased.empty()) {
-    add(out, name, erased);
-  }
+// The digest of a value of the entry, or what is left of an erased one.
+std::string digest_of(const std::string& salt, const std::optional<json::Value>& value,
+                      const std::string& erased) {
+  return value ? value_digest(salt, *value) : erased;
 }
 
 std::string rules_text(const std::vector<RuleRecord>& rules) {
+  if (rules.empty()) return "[]";
   json::Array array;
   for (const RuleRecord& rule : rules) {
     json::Array reads;
@@ -133,7 +132,12 @@ std::string entry_hash(const LogEntry& entry, const ErasedDigests& erased) {
   add(out, "previousVersion", entry.previous_version);
   add(out, "principal", entry.principal);
   add(out, "reason", entry.proposal.reason);
-  add_digest(out, "resultDigest", entry.salt, entry.resulting_value, erased.resulting);
+  const std::string proposed = digest_of(entry.salt, entry.proposal.value, erased.proposed);
+  // A set leaves the value as it was proposed: the same digest.
+  const bool same = entry.proposal.value && entry.resulting_value == entry.proposal.value;
+  const std::string resulting =
+      same ? proposed : digest_of(entry.salt, entry.resulting_value, erased.resulting);
+  if (!resulting.empty()) add(out, "resultDigest", resulting);
   if (entry.resulting_version) add(out, "resultingVersion", *entry.resulting_version);
   add(out, "ruleRevision", entry.rule_revision);
   add_json(out, "rules", rules_text(entry.rules));
@@ -143,7 +147,7 @@ std::string entry_hash(const LogEntry& entry, const ErasedDigests& erased) {
   add(out, "transactionId", entry.transaction_id);
   add(out, "ts", to_ms(entry.proposal.ts));
   if (entry.proposal.ttl) add(out, "ttl", std::int64_t{entry.proposal.ttl->count()});
-  add_digest(out, "valueDigest", entry.salt, entry.proposal.value, erased.proposed);
+  if (!proposed.empty()) add(out, "valueDigest", proposed);
   out += '}';
   return sha256_hex(out);
 }

@@ -98,9 +98,9 @@ MutationResult BatchBuilder::answer_again(const LogEntry& entry, const std::stri
 // ---- One proposal ----------------------------------------------------------------------------
 
 MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& origin, bool dry_run,
-                                    const LogEntry* known) {
-  if (auto fault = id_fault(proposal.id)) {
-    return plain_answer(proposal, RejectionCode::kInvalidProposal, *fault);
+                                    const LogEntry* known, const PolicyDenial* fault) {
+  if (auto id = id_fault(proposal.id)) {
+    return plain_answer(proposal, RejectionCode::kInvalidProposal, *id);
   }
   if (is_reserved_id(proposal.id)) {
     return plain_answer(proposal, RejectionCode::kInvalidProposal,
@@ -113,7 +113,9 @@ MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& orig
     return again;
   }
   const Mark start = mark();
-  MutationResult result = decide_root(decision);
+  MutationResult result = fault != nullptr ? reject(decision, env_.policy->rule_for(proposal.key),
+                                                    fault->code, fault->message)
+                                           : decide_root(decision);
   if (dry_run) {
     rollback(start);
     make_dry(result);
@@ -158,6 +160,13 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
   }
   if (proposal.op != Op::kExpire && !decision.firing) {
     if (auto denial = env_.policy->check(proposal, rule)) return denial;
+  }
+  if (!decision.internal) {
+    const auto value_of = [this](const std::string& key) {
+      const Snapshot* const snapshot = find(key);
+      return snapshot != nullptr ? &snapshot->value : nullptr;
+    };
+    if (auto denial = env_.policy->check_requirements(rule, value_of)) return denial;
   }
   if (!decision.internal && rule != nullptr) {
     if (auto wait =

@@ -55,10 +55,11 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
  public:
   explicit BatchBuilder(DecisionEnvironment environment);
 
-  // Decides one proposal. `known` is the stored record of its id, or null.
-  // A dry run answers the same and leaves no trace.
+  // Decides one proposal. `known` is the stored record of its id, or null. With a `fault`, which
+  // the door found, it is recorded as rejected for that. A dry run answers the same and leaves no
+  // trace.
   MutationResult decide(const Proposal& proposal, const Origin& origin, bool dry_run,
-                        const LogEntry* known);
+                        const LogEntry* known, const PolicyDenial* fault = nullptr);
 
   // Decides a transaction. `known[i]` is the stored record of member i's id, or null.
   // REQUIRES: 1 to kTransactionMembersMax members; known.size() == members.size().

@@ -199,6 +199,19 @@ Engine::Awaitable<TransactionResult> Engine::propose_transaction(TransactionProp
   co_return co_await await_callback<TransactionResult>(std::move(start));
 }
 
+Engine::Awaitable<std::vector<MutationResult>> Engine::propose_in_order(
+    std::vector<Submission> submissions) {
+  SE_ASSERT(submissions.size() <= limits::kCommitBatchMax);
+  if (submissions.empty()) co_return std::vector<MutationResult>{};
+  auto start = [this, submissions = std::move(submissions)](
+                   std::function<void(std::vector<MutationResult>)> done) mutable {
+    Work work{SequenceWork{std::move(submissions), std::move(done), {}}, {}, {}};
+    auto shared = std::make_shared<Work>(std::move(work));
+    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
+  };
+  co_return co_await await_callback<std::vector<MutationResult>>(std::move(start));
+}
+
 void Engine::submit(Work work) {
   const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what) &&
                             !std::holds_alternative<WaitWork>(work.what);
@@ -228,6 +241,13 @@ void Engine::refuse(Work& work, std::string_view why) {
     transaction->result.code = RejectionCode::kUnavailable;
     transaction->result.error = why;
     transaction->result.retry_after = retry;
+  } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+    sequence->results.clear();
+    for (const Submission& item : sequence->items) {
+      sequence->results.push_back(
+          plain_answer(item.proposal, RejectionCode::kUnavailable, std::string(why)));
+      sequence->results.back().retry_after = retry;
+    }
   }
   std::vector<Work> one;
   one.push_back(std::move(work));
@@ -242,6 +262,11 @@ void Engine::answer(std::vector<Work>& group) {
     } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       deps_.observer.on_answer(transaction->result.code, transaction->result.duplicate);
       if (transaction->done) transaction->done(std::move(transaction->result));
+    } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      for (const MutationResult& result : sequence->results) {
+        deps_.observer.on_answer(result.code, result.duplicate);
+      }
+      if (sequence->done) sequence->done(std::move(sequence->results));
     }
   }
 }
@@ -268,6 +293,8 @@ std::vector<Engine::Work> Engine::take_group() {
       bytes += bytes_of(single->proposal);
     } else if (const auto* transaction = std::get_if<TransactionWork>(&next.what)) {
       for (const Proposal& member : transaction->transaction.members) bytes += bytes_of(member);
+    } else if (const auto* sequence = std::get_if<SequenceWork>(&next.what)) {
+      for (const Submission& item : sequence->items) bytes += bytes_of(item.proposal);
     }
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -284,6 +311,8 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
       ids.push_back(single->proposal.id);
     } else if (const auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       for (const Proposal& member : transaction->transaction.members) ids.push_back(member.id);
+    } else if (const auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      for (const Submission& item : sequence->items) ids.push_back(item.proposal.id);
     }
   }
   Records records;
@@ -297,6 +326,29 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
   co_return records;
 }
 
+void Engine::decide_sequence(SequenceWork& sequence, const Records& records,
+                             BatchBuilder& builder) {
+  sequence.results.clear();  // it may be decided again
+  // The first rate limited proposal of each key: those behind it wait with it.
+  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> limited;
+  for (const Submission& item : sequence.items) {
+    const Proposal& proposal = item.proposal;
+    if (const auto wait = limited.find(proposal.key); wait != limited.end()) {
+      sequence.results.push_back(plain_answer(proposal, RejectionCode::kUnavailable,
+                                              "An earlier proposal for this key is rate limited"));
+      sequence.results.back().retry_after = wait->second;
+      continue;
+    }
+    const auto known = records.find(proposal.id);
+    const auto& fault = item.options.fault;
+    sequence.results.push_back(builder.decide(proposal, item.origin, item.options.dry_run,
+                                              known != records.end() ? &known->second : nullptr,
+                                              fault ? &*fault : nullptr));
+    const MutationResult& result = sequence.results.back();
+    if (result.code == RejectionCode::kRateLimited) limited[proposal.key] = result.retry_after;
+  }
+}
+
 void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
   const auto record = [&](const std::string& id) -> const LogEntry* {
     const auto item = records.find(id);
@@ -304,8 +356,9 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
   };
   for (Work& work : group) {
     if (auto* single = std::get_if<SingleWork>(&work.what)) {
+      const auto& fault = work.options.fault;
       single->result = builder.decide(single->proposal, work.origin, work.options.dry_run,
-                                      record(single->proposal.id));
+                                      record(single->proposal.id), fault ? &*fault : nullptr);
     } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       std::vector<const LogEntry*> known;
       known.reserve(transaction->transaction.members.size());
@@ -314,6 +367,8 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
       }
       transaction->result = builder.decide_transaction(transaction->transaction, work.origin,
                                                        work.options.dry_run, known);
+    } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      decide_sequence(*sequence, records, builder);
     } else if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) {
       for (const std::string& key : expiry->keys) builder.expire_if_due(key);
     }

@@ -48,11 +48,6 @@
 
 namespace state_engine {
 
-struct ProposeOptions {
-  bool dry_run = false;
-  bool fresh_id = false;  // the id was made just now: no earlier record can exist
-};
-
 class Engine {
  public:
   template <typename T>
@@ -77,6 +72,11 @@ class Engine {
 
   Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
 
+  // Decides proposals in their order and in one commit, each for itself (no transaction). What
+  // follows a rate limited one for the same key is answered `unavailable`, so that sending the
+  // refused ones again keeps the order per key. REQUIRES: at most kCommitBatchMax.
+  Awaitable<std::vector<MutationResult>> propose_in_order(std::vector<Submission> submissions);
+
   // Sets member ids and gives every member the transaction's actor and reason as they come.
   // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
   Awaitable<TransactionResult> propose_transaction(TransactionProposal transaction, Origin origin,
@@ -85,8 +85,7 @@ class Engine {
   // The last committed revision. Never waits for a commit.
   SnapshotView view() const { return index_.view(); }
 
-  // True if other engines write to the same store. Then view() is a guess, good for hints only,
-  // and readers are answered by the next two.
+  // True if others write to the same store. Then view() is a guess; readers get the next two.
   bool is_shared() const { return deps_.store.shared() != nullptr; }
 
   // The present snapshots of keys, in the order asked, tombstones included; null = never set.
@@ -126,17 +125,21 @@ class Engine {
     std::function<void(TransactionResult)> done;
     TransactionResult result;
   };
+  struct SequenceWork {
+    std::vector<Submission> items;
+    std::function<void(std::vector<MutationResult>)> done;
+    std::vector<MutationResult> results;
+  };
   struct ExpiryWork {
     std::vector<std::string> keys;
   };
   // Nothing but an occasion: write_group() ends the waits of rules whose time has come.
   struct WaitWork {};
   struct Work {
-    std::variant<SingleWork, TransactionWork, ExpiryWork, WaitWork> what;
+    std::variant<SingleWork, TransactionWork, SequenceWork, ExpiryWork, WaitWork> what;
     Origin origin;
     ProposeOptions options;
-    // How often a commit of it alone came too late, and since when.
-    int late = 0;
+    int late = 0;  // commits of it alone that came too late, and since when
     std::chrono::nanoseconds late_since{0};
   };
   // Stored records of the ids of one group.
@@ -148,11 +151,13 @@ class Engine {
   std::vector<Work> take_group();
   Awaitable<void> write_group(std::vector<Work> group);
   Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
-  // Decides the group, again and again until everything that the decisions rest on has been
-  // refreshed; nothing if that failed. Where the engine has the store to itself: once.
+  // Decides the group; on a shared store again until all that the decisions rest on has been
+  // refreshed (null if that failed).
   struct Decided;
   Awaitable<std::unique_ptr<Decided>> decide_surely(std::vector<Work>& group,
                                                     const Records& records);
+  static void decide_sequence(SequenceWork& sequence, const Records& records,
+                              BatchBuilder& builder);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
   // Puts keys whose expiry could not be committed back into the queue.
   void requeue_expiries(const std::vector<std::string>& keys);
@@ -189,6 +194,9 @@ class Engine {
   Awaitable<void> write_again(std::vector<Work> group, std::vector<std::string> keys);
   Awaitable<void> write_smaller(std::vector<Work> group);
   Awaitable<void> write_halves(std::vector<Work> group);
+  // Of one sequence; once something of it is refused as `unavailable`, so is all that follows.
+  Awaitable<void> write_parts(Work work);
+  static bool has_parts(const Work& work);
   // Takes over the engine id that the store goes on with.
   Awaitable<Status> resynchronize();
   // What other engines may have left: effects to send, values that are overdue.

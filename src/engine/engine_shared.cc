@@ -6,6 +6,7 @@
 // halves, so that in the end one mutation a commit contends for its key.
 
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -133,6 +134,13 @@ std::vector<std::string> Engine::unguarded_keys(const std::vector<Work>& group,
     } else if (const auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       if (!work.options.dry_run && !transaction->result.duplicate) continue;
       for (const Proposal& member : transaction->transaction.members) keys.push_back(member.key);
+    } else if (const auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      for (std::size_t i = 0; i < sequence->results.size(); ++i) {
+        const MutationResult& result = sequence->results[i];
+        const bool shows_current =
+            result.duplicate && result.code == RejectionCode::kVersionConflict;
+        if (sequence->items[i].options.dry_run || shows_current) keys.push_back(result.key);
+      }
     }
   }
   return keys;
@@ -182,16 +190,54 @@ Engine::Awaitable<void> Engine::write_again(std::vector<Work> group,
     refuse_group(group, "The store does not answer");
     co_return;
   }
-  if (alone) {
-    co_await write_group(std::move(group));
-  } else {
+  if (!alone) {
     co_await write_halves(std::move(group));
+  } else if (has_parts(group.front())) {
+    co_await write_parts(std::move(group.front()));
+  } else {
+    co_await write_group(std::move(group));
   }
+}
+
+bool Engine::has_parts(const Work& work) {
+  const auto* sequence = std::get_if<SequenceWork>(&work.what);
+  return sequence != nullptr && sequence->items.size() > 1;
+}
+
+Engine::Awaitable<void> Engine::write_parts(Work work) {
+  auto& sequence = std::get<SequenceWork>(work.what);
+  const std::size_t count = sequence.items.size();
+  const auto results = std::make_shared<std::vector<MutationResult>>();
+  const auto middle = sequence.items.begin() + static_cast<std::ptrdiff_t>(count / 2);
+  std::vector<Submission> rest(std::make_move_iterator(middle),
+                               std::make_move_iterator(sequence.items.end()));
+  sequence.items.erase(middle, sequence.items.end());
+  const auto done = std::move(sequence.done);
+  for (std::vector<Submission>* items : {&sequence.items, &rest}) {
+    const bool refused = std::any_of(results->begin(), results->end(), [](const auto& result) {
+      return result.code == RejectionCode::kUnavailable;
+    });
+    const auto gather = [results](std::vector<MutationResult> some) {
+      std::move(some.begin(), some.end(), std::back_inserter(*results));
+    };
+    std::vector<Work> part;
+    part.push_back({SequenceWork{std::move(*items), gather, {}}, {}, {}});
+    if (refused || failed_) {
+      refuse(part.front(), "An earlier proposal of the sequence could not be written");
+    } else {
+      co_await write_group(std::move(part));
+    }
+  }
+  if (results->size() == count && done) done(std::move(*results));
 }
 
 Engine::Awaitable<void> Engine::write_smaller(std::vector<Work> group) {
   if (group.size() > 1) {
     co_await write_halves(std::move(group));
+    co_return;
+  }
+  if (has_parts(group.front())) {
+    co_await write_parts(std::move(group.front()));
     co_return;
   }
   if (const auto* expiry = std::get_if<ExpiryWork>(&group.front().what)) {
@@ -206,6 +252,12 @@ Engine::Awaitable<void> Engine::write_smaller(std::vector<Work> group) {
   if (auto* single = std::get_if<SingleWork>(&group.front().what)) {
     single->result = plain_answer(single->proposal, RejectionCode::kTooLarge,
                                   "The store has no place for the records of this mutation");
+    answer(group);
+    co_return;
+  }
+  if (auto* sequence = std::get_if<SequenceWork>(&group.front().what)) {
+    sequence->results = {plain_answer(sequence->items.front().proposal, RejectionCode::kTooLarge,
+                                      "The store has no place for the records of this mutation")};
     answer(group);
     co_return;
   }

@@ -9,11 +9,11 @@ PACKAGES_BUILD=(
   libssl-dev libsqlite3-dev sqlite3
   libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libfmt-dev libspdlog-dev libyaml-cpp-dev libcli11-dev libvalijson-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libnats-dev
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
-  python3 curl jq procps util-linux nginx-light wrk
+  python3 curl jq procps util-linux openssl nginx-light wrk clang-14 nats-server
   default-jre-headless
 )
 # Not in Debian itself: installed where apt knows it, its tests say SKIP elsewhere.

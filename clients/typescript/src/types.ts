@@ -44,7 +44,8 @@ export type RejectionCode =
   | "rule_budget_exceeded"
   | "transaction_aborted"
   | "dead_letter"
-  | "unavailable";
+  | "unavailable"
+  | "precondition_failed";
 
 export interface ChangeEvent {
   seq: number;

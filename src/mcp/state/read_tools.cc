@@ -145,8 +145,13 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   const Timestamp now = engine_.now();
   std::string map = "{";
   std::vector<std::pair<std::string, std::vector<std::string>>> similar;
+  json::Array omitted;
   for (std::size_t i = 0; i < keys.size(); ++i) {
     const std::string& key = keys[i];
+    if (map.size() > kPageBytesMax) {
+      omitted.emplace_back(key);
+      continue;
+    }
     SnapshotPtr snapshot = std::move(snapshots[i]);
     if (snapshot != nullptr && !snapshot->visible_at(now)) snapshot = nullptr;
     if (snapshot == nullptr && key.size() <= 128) {
@@ -158,6 +163,7 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   map += '}';
   std::string text = R"({"snapshots":)" + map + R"(,"asOfSeq":)" + std::to_string(view.seq());
   if (!similar.empty()) text += R"(,"similarKeys":)" + similar_text(similar);
+  if (!omitted.empty()) text += R"(,"omittedKeys":)" + json::write(omitted);
   text += '}';
   ToolResult result = ToolResult::object_text(std::move(text));
   // The reference answers with the bare map, and gateways on this transport expect it.

@@ -66,7 +66,9 @@ constexpr std::array<ToolText, 6> kTools{{
      R"({"type":"object","properties":{"snapshots":{"type":"object",)"
      R"("additionalProperties":SNAPSHOT},"asOfSeq":{"type":"integer"},)"
      R"("similarKeys":{"type":"object","description":"For keys without a value: keys that look )"
-     R"(like them"}},"required":["snapshots","asOfSeq"]})"},
+     R"(like them"},"omittedKeys":{"type":"array","items":{"type":"string"},)"
+     R"("description":"Not read, because the answer would be too large: ask for them in )"
+     R"(another call"}},"required":["snapshots","asOfSeq"]})"},
     {"get_state_prefix", "List state under a prefix",
      "Read all keys that begin with a prefix (an empty prefix lists everything), sorted, with "
      "values and versions. Pages of one listing show one consistent revision: pass nextCursor "
@@ -138,8 +140,10 @@ constexpr std::array<ToolText, 6> kTools{{
      R"("consequences":{"type":"array","items":{"type":"object"}},)"
      R"("rejectedSince":{"type":"array","items":{"type":"object"}},)"
      R"("rule":{"type":"object"},)"
-     R"("recent":{"type":"array","items":{"type":"object"}},)"
-     R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
+      R"("recent":{"type":"array","items":{"type":"object"}},)"
+      R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
+      R"(chain is left out; see get_history"},)"
+      R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
 }};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {
