@@ -187,7 +187,6 @@ class Engine {
   // Keys that the decisions of `builder` rest on and that no precondition of the commit guards.
   static std::vector<std::string> unguarded_keys(const std::vector<Work>& group,
                                                  const BatchBuilder& builder);
-  // Undoes what deciding took: rate tokens, waits.
   void undo(const Decided& decided);
   Awaitable<void> after_failed_commit(std::vector<Work> group, const Decided& decided,
                                       const CommitBatch& batch, CommitOutcome outcome);
@@ -197,7 +196,6 @@ class Engine {
   // Of one sequence; once something of it is refused as `unavailable`, so is all that follows.
   Awaitable<void> write_parts(Work work);
   static bool has_parts(const Work& work);
-  // Takes over the engine id that the store goes on with.
   Awaitable<Status> resynchronize();
   // What other engines may have left: effects to send, values that are overdue.
   Awaitable<void> look_around();
