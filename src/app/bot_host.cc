@@ -25,6 +25,9 @@ Status check_endpoint(const llm::EndpointSettings& endpoint, Log& log) {
     return invalid_argument("no model is named: set LLM_MODEL to a model that " + url->display() +
                             " has");
   }
+  if (!json::is_utf8(endpoint.model.model)) {
+    return invalid_argument("LLM_MODEL is no UTF-8");
+  }
   for (const char c : endpoint.api_key) {
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) > 0x7e) {
       return invalid_argument("LLM_API_KEY must be one line of visible characters");

@@ -250,6 +250,20 @@ TEST_F(ActionRunnerTest, WithoutAnyAnswerItSaysThatItDoesNotKnow) {
   EXPECT_THAT(report.why, HasSubstr("may or may not have happened"));
 }
 
+TEST_F(ActionRunnerTest, ABusyEngineAfterALostAnswerLeavesItUncertain) {
+  engine.lost_answers = 1;
+  engine.after_write = [this] { engine.busy = true; };
+  EXPECT_EQ(start().end, ActionEnd::kUncertain) << "it was committed, and nobody told";
+}
+
+TEST_F(ActionRunnerTest, ABusyEngineAloneMeansThatNothingHappened) {
+  engine.busy = true;
+  const ActionReport report = start();
+  EXPECT_EQ(report.end, ActionEnd::kRefused);
+  EXPECT_THAT(report.why, HasSubstr("cannot take it now"));
+  EXPECT_THAT(engine.proposals, SizeIs(3));
+}
+
 TEST_F(ActionRunnerTest, SeveralWritesAreOneTransaction) {
   Action action = giveaway();
   ActionWrite count;

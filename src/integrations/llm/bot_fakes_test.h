@@ -75,6 +75,7 @@ class FakeEngine final : public EngineTools {
   std::function<void()> before_write;  // between the bot's read and its write
   std::function<void()> after_write;
   int lost_answers = 0;   // so many writes happen without the answer coming through
+  bool busy = false;      // writes are refused without being decided
   std::string down;       // why it cannot be reached; empty = it can
   std::string leave_out;  // a key that answers do not mention
 
@@ -111,6 +112,7 @@ class FakeEngine final : public EngineTools {
   Result<ToolAnswer> write(std::string_view tool, const json::Object& arguments) {
     if (before_write) before_write();
     proposals.push_back(arguments);
+    if (busy) return refusal("unavailable");
     const std::string id(arguments.at("id").as_string());
     if (decided.contains(id)) {
       return decided[id] == json::write(arguments) ? accepted(true) : refusal("id_reused");

@@ -113,6 +113,17 @@ TEST_F(BotTest, EndlessToolCallsEnd) {
   EXPECT_FALSE(model.requests[3].may_call_tools) << "asked once more, without tools";
 }
 
+TEST_F(BotTest, ATurnThatTakesTooLongEnds) {
+  model.script.push_back([this](const ChatRequest&) -> Result<Completion> {
+    clock.advance(std::chrono::minutes(3));
+    Completion out;
+    out.tool_calls.push_back({"c", "get_state", R"({"keys":["stream.state"]})", ""});
+    return out;
+  });
+  EXPECT_THAT(bot.answer(chat_of("go")), HasSubstr("I did nothing"));
+  EXPECT_THAT(model.requests, SizeIs(1));
+}
+
 TEST_F(BotTest, TooManyCallsAtOnceAreAnsweredNotRun) {
   Completion many;
   for (int i = 0; i < 16; ++i) {

@@ -147,6 +147,7 @@ Result<Completion> ChatCompletions::complete(const ChatRequest& request) {
   }
   post.body = json::write(encode_request(request, settings_.model));
   post.timeout = settings_.timeout;
+  const auto begun = clock_.monotonic_now();
   for (int attempt = 1;; ++attempt) {
     Attempt outcome = try_once(post);
     if (outcome.completion) return std::move(*outcome.completion);
@@ -156,6 +157,9 @@ Result<Completion> ChatCompletions::complete(const ChatRequest& request) {
     if (pause > settings_.pause_max) {
       outcome.error.message +=
           fmt::format("; it asks to wait {} s, which is too long", pause.count() / 1000);
+      return std::move(outcome.error);
+    }
+    if (clock_.monotonic_now() - begun + pause > settings_.total_max) {
       return std::move(outcome.error);
     }
     ++retries_;
