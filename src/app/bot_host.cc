@@ -1,3 +1,6 @@
+// Order of members is order of use: what ends waits comes first, the desk that uses all comes last
+// and is stopped first.
+
 #include "app/bot_host.h"
 
 #include <cstdlib>

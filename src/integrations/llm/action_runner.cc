@@ -1,3 +1,6 @@
+// The look at the state makes a refusal cheap and gives the words for it; what makes it safe is the
+// engine, which checks versions and the policy's requirements with the commit.
+
 #include "integrations/llm/action_runner.h"
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integrations/llm/bot_fakes_test.h"
+#include "tests/support/bot_fakes.h"
 
 namespace state_engine::llm {
 namespace {

@@ -11,10 +11,10 @@
 #include <gtest/gtest.h>
 
 #include "bus/memory/memory_bus.h"
-#include "integrations/llm/bot_fakes_test.h"
 #include "integrations/llm/chat_desk.h"
 #include "integrations/llm/chat_event.h"
 #include "net/io_runtime.h"
+#include "tests/support/bot_fakes.h"
 
 namespace state_engine::llm {
 namespace {
@@ -356,8 +356,7 @@ TEST_F(ChatDeskTest, StopsWhileTheModelThinks) {
   std::promise<void> asked;
   model.script.push_back([&](const ChatRequest&) -> Result<Completion> {
     asked.set_value();
-    while (stop.sleep(std::chrono::milliseconds(5))) {
-    }
+    while (!stop.stopped()) std::this_thread::yield();
     return Error{ErrorCode::kCancelled, "stopped"};
   });
   send(event_at(clock.wall_now(), "m1"));

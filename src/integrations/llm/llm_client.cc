@@ -1,3 +1,6 @@
+// Retries live here and not in the transport: only here it is known that asking twice is harmless,
+// and that a stream which ends without its last chunk is no answer.
+
 #include "integrations/llm/llm_client.h"
 
 #include <algorithm>

@@ -1,9 +1,10 @@
 // Fakes for the bot's tests: an engine in memory that answers as the real one, with hooks to change
 // the state at bad moments, and a model that follows a script.
 
-#ifndef STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
-#define STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
+#ifndef STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
+#define STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -229,4 +230,4 @@ inline ChatMessage chat_of(std::string text, std::string id = "m1") {
 
 }  // namespace state_engine::llm::testing
 
-#endif  // STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
+#endif  // STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
