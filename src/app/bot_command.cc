@@ -14,12 +14,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/address.h"
 #include "app/bot_host.h"
 #include "app/bot_side.h"
 #include "app/bus_cli.h"
 #include "app/bus_metrics.h"
 #include "app/json_log.h"
-#include "app/listen_address.h"
 #include "app/service.h"
 #include "bus/nats/nats_bus.h"
 #include "cli/engine_link.h"
@@ -154,7 +154,7 @@ int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
   service_options.name = "state-engine-bot";
   service_options.log_level = level;
   if (!options.listen.empty()) {
-    const auto address = parse_listen_address(options.listen);
+    const auto address = parse_address(options.listen);
     if (!address) {
       return complain(invalid_argument("--listen '" + options.listen +
                                        "' is no HOST:PORT, for example 127.0.0.1:4271"));

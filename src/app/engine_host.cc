@@ -55,6 +55,7 @@ Status EngineHost::start(const config::CompiledConfig& config) {
         out = co_await engine.start(std::move(loaded));
       }(engine_, engine_config(config), status));
   if (status.ok()) {
+    tools_.use_policy_source(config.policy->source());
     bus_side_.start();
     service_.health().set("store", true, "up");
     service_.health().set_started(true);
@@ -83,6 +84,10 @@ void EngineHost::reload() {
   const bool done = compiled.ok() && status.ok();
   metrics_.count_reload(done);
   if (done) {
+    tools_.use_policy_source(compiled.config->policy->source());
+    for (const std::string& warning : compiled.config->warnings) {
+      service_.log().warn("configuration", {{"warning", warning}});
+    }
     service_.log().info("configuration reloaded",
                         {{"policyRevision", compiled.config->policy->revision()},
                          {"ruleRevision", compiled.config->rules->revision()}});

@@ -29,6 +29,8 @@ struct ServeOptions {
   std::string jwt_issuer;
   std::string jwt_audience;  // empty = the URL of the MCP endpoint, by public_url
   std::string public_url;
+  std::string tls_cert_file;  // empty = plain HTTP
+  std::string tls_key_file;
   std::vector<std::string> authorization_servers;  // empty = jwt_issuer
   std::string log_level = "info";
   std::vector<std::string> allowed_hosts;

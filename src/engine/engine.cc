@@ -21,6 +21,7 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kRetryAfter{100};
 constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
+constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kLoadPage = 4096;
 constexpr std::size_t kExpiriesTogether = 64;
 
@@ -77,6 +78,7 @@ Engine::Awaitable<Status> Engine::start(EngineConfig config) {
   auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
     SE_CO_RETURN_IF_ERROR(co_await load());
     SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
+    SE_CO_RETURN_IF_ERROR(co_await load_memories(config));
     config_ = std::move(config);
     accepting_ = true;
     spawn([this] { return watch_expiry(); });
@@ -103,11 +105,6 @@ Engine::Awaitable<Status> Engine::load() {
     }
   }
   index_.publish(head_.seq);
-  auto states = co_await deps_.store.rule_states();
-  if (!states.ok()) co_return states.error();
-  for (const RuleState& state : *states) {
-    truths_[truth_name(state.rule_id, state.key)] = state.truth;
-  }
   deps_.observer.on_state(head_.seq, index_.view().size());
   deps_.log.info("state loaded", {{"keys", index_.view().size()},
                                   {"seq", head_.seq},
@@ -214,7 +211,8 @@ Engine::Awaitable<std::vector<MutationResult>> Engine::propose_in_order(
 }
 
 void Engine::submit(Work work) {
-  const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what);
+  const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what) &&
+                            !std::holds_alternative<WaitWork>(work.what);
   if (from_outside && !accepting_) {
     refuse(work, "The engine is not accepting proposals now");
     return;
@@ -274,7 +272,7 @@ void Engine::answer(std::vector<Work>& group) {
 // ---- The writer ------------------------------------------------------------------------------
 
 Engine::Awaitable<void> Engine::drain() {
-  while (!queue_.empty() && !failed_) {
+  while ((!queue_.empty() || waits_are_due()) && !failed_) {
     co_await write_group(take_group());
   }
   draining_ = false;
@@ -368,10 +366,8 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
                                                        work.options.dry_run, known);
     } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
       decide_sequence(*sequence, records, builder);
-    } else {
-      for (const std::string& key : std::get<ExpiryWork>(work.what).keys) {
-        builder.expire_if_due(key);
-      }
+    } else if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) {
+      for (const std::string& key : expiry->keys) builder.expire_if_due(key);
     }
   }
 }
@@ -388,10 +384,14 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
     co_return;
   }
   warn_if_clock_jumped();
-  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, truths_, deps_.random,
-                        head_, clock_.now(), clock_.monotonic_now()});
+  const Timestamp now = clock_.now();
+  memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, memories_,
+                        deps_.random, head_, now, clock_.monotonic_now()});
+  const std::vector<std::string> waits = end_waits(builder, now);
   decide_group(group, *records, builder);
   if (builder.empty()) {
+    install_rules(builder, false);
     answer(group);
     co_return;
   }
@@ -399,10 +399,13 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   answer(group);  // A planted bug (I4): the crash tests must find it.
 #endif
   const std::vector<ChangeEvent> changes = builder.changes();
-  const auto batch = std::make_shared<const CommitBatch>(builder.take());
+  CommitBatch built = builder.take();
+  memories_.add_unsaved(built.rule_states);
+  const auto batch = std::make_shared<const CommitBatch>(std::move(built));
   switch (co_await commit(batch)) {
     case CommitOutcome::kCommitted:
       install(*batch, changes);
+      install_rules(builder, true);
 #ifndef SE_PLANTED_ACK_BEFORE_COMMIT
       answer(group);
 #endif
@@ -410,6 +413,7 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
     case CommitOutcome::kNotCommitted:
       // The keys whose expiry was part of the group must be tried again.
       for (const SnapshotPtr& snapshot : batch->snapshots) requeue_expiries({snapshot->key});
+      requeue_waits(waits);
       for (Work& work : group) refuse(work, "The store could not write: nothing was changed");
       break;
     case CommitOutcome::kUnknown:
@@ -481,9 +485,7 @@ void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> chan
   head_.hash = batch.entries.back().hash;
   head_.last_committed_at = batch.entries.back().committed_at;
   index_.publish(head_.seq);
-  for (const RuleState& state : batch.rule_states) {
-    truths_[truth_name(state.rule_id, state.key)] = state.truth;
-  }
+  memories_.saved(batch.rule_states);
   for (const LogEntry& entry : batch.entries) deps_.observer.on_entry(entry);
   deps_.observer.on_state(head_.seq, index_.view().size());
   if (sooner) deps_.expiry_timer.wake();
@@ -512,7 +514,13 @@ Engine::Awaitable<void> Engine::watch_expiry() {
       submit({ExpiryWork{std::move(keys)}, {}, {}});
       continue;
     }
-    const auto next = expiry_.next();
+    if (waits_are_due()) {
+      submit({WaitWork{}, {}, {}});
+      co_await deps_.expiry_timer.sleep_for(kLookAgain);
+      continue;
+    }
+    auto next = expiry_.next();
+    if (const auto end = memories_.next_deadline(); end && (!next || *end < *next)) next = end;
     const std::chrono::nanoseconds wait = next ? std::chrono::nanoseconds(*next - now)
                                                : std::chrono::nanoseconds(std::chrono::hours{1});
     // An hour at most: a wall clock set forward moves engine time without waking anyone.

@@ -177,6 +177,8 @@ export interface RuleRecord {
   reads: RuleRead[];
   /** Why its condition could not be evaluated. */
   error?: string;
+  /** Why it did not fire although its condition was as it waits for. */
+  held?: string;
 }
 
 export interface MutationLogEntry {

@@ -1,11 +1,11 @@
-#include "app/listen_address.h"
+#include "app/address.h"
 
 #include <charconv>
 
 namespace state_engine {
 
-std::optional<ListenAddress> parse_listen_address(std::string_view text) {
-  ListenAddress address{"127.0.0.1", 0};
+std::optional<Address> parse_address(std::string_view text) {
+  Address address{"127.0.0.1", 0};
   const std::size_t colon = text.rfind(':');
   std::string_view port = text;
   if (colon != std::string_view::npos) {
