@@ -164,7 +164,7 @@ int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
   }
   Service service(service_options);
   BusMetrics bus_metrics(service.metrics(), service.health());
-  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
     return complain(started.error());
   }

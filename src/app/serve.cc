@@ -154,6 +154,17 @@ class Integrations {
   std::unique_ptr<ObsHost> obs_;
 };
 
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"http://0.0.0.0:", "http://[::]:"}) {
+    if (url.starts_with(any)) {
+      return "http://state-engine.bitbrat.local:" + url.substr(any.size());
+    }
+  }
+  return url;
+}
+
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
@@ -192,6 +203,7 @@ int serve(const ServeOptions& options) {
   if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
+    host.announce(options.public_url.empty() ? gateway_url(service) : options.public_url);
     service.run([&] { reload(service, host); });
   }
   bot.reset();

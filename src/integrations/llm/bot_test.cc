@@ -308,7 +308,7 @@ class ChatDeskTest : public BotTest {
     desk.stop();
   }
   void send(const std::string& body) {
-    boost::asio::co_spawn(runtime.executor(), bus.publish(event_message(body)),
+    boost::asio::co_spawn(runtime.make_strand(), bus.publish(event_message(body)),
                           boost::asio::use_future)
         .get();
   }
@@ -329,7 +329,7 @@ class ChatDeskTest : public BotTest {
   std::promise<std::string> arrived;
   std::unique_ptr<Bus::Subscription> answers;
   ChatDesk desk{{"llm-bot", 4, std::chrono::seconds(60)},
-                {bus, bot, runtime.executor(), clock, stop, observer, log}};
+                {bus, bot, runtime.make_strand(), clock, stop, observer, log}};
 };
 
 TEST_F(ChatDeskTest, AnswersAChatMessageOnEgress) {
