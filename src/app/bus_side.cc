@@ -30,8 +30,8 @@ BusSide::BusSide(Service& service, const ServeOptions& options)
     return;
   }
   metrics_ = std::make_unique<BusMetrics>(service.metrics(), service.health());
-  auto nats = std::make_unique<NatsBus>(options_.nats, service.runtime().make_strand(), service.log(),
-                                        *metrics_);
+  auto nats = std::make_unique<NatsBus>(options_.nats, service.runtime().make_strand(),
+                                        service.log(), *metrics_);
   nats_ = nats.get();
   bus_ = std::move(nats);
 }

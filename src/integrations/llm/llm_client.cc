@@ -70,7 +70,8 @@ struct ChatCompletions::Attempt {
 };
 
 std::string ChatCompletions::without_key(std::string text) const {
-  if (settings_.api_key.empty()) return text;
+  constexpr std::size_t kSecretBytesMin = 6;  // a placeholder such as "x" is no secret
+  if (settings_.api_key.size() < kSecretBytesMin) return text;
   for (std::size_t at = text.find(settings_.api_key); at != std::string::npos;
        at = text.find(settings_.api_key, at)) {
     text.replace(at, settings_.api_key.size(), "[key]");
