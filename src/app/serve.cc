@@ -172,8 +172,11 @@ void announce(const ServeOptions& options, const Service& service) {
                               !options.tokens_file.empty() || !options.shared_token.empty() ||
                                   !options.jwks_file.empty()));
   }
-  fmt::print("state-engine {} is ready: {}/mcp (store {}, data in {})\n", kVersion, service.url(),
-             options.store, options.data_dir);
+  const std::string place = options.store == "firestore"
+                                ? options.firestore.describe()
+                                : fmt::format("data in {}", options.data_dir);
+  fmt::print("state-engine {} is ready: {}/mcp (store {}, {})\n", kVersion, service.url(),
+             options.store, place);
   std::fflush(stdout);
 }
 
