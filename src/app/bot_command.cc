@@ -164,7 +164,7 @@ int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
   }
   Service service(service_options);
   BusMetrics bus_metrics(service.metrics(), service.health());
-  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
     return complain(started.error());
   }
@@ -196,6 +196,7 @@ int run_bot(const BotOptions& options) {
   if (Status read = read_key_file(options.key_file, endpoint.api_key); !read.ok()) {
     return complain(read.error());
   }
+  if (!json::is_utf8(options.user)) return complain(invalid_argument("--user is no UTF-8"));
   const auto level = parse_log_level(options.log_level);
   if (!level) {
     return complain(invalid_argument("log level '" + options.log_level +
