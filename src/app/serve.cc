@@ -3,7 +3,6 @@
 
 #include "app/serve.h"
 
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,6 +10,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/address.h"
+#include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
 #include "app/engine_proposer.h"
@@ -22,30 +23,6 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};
 constexpr int kUsage = 2;
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-// Reads "HOST:PORT", "[V6]:PORT" or "PORT".
-std::optional<Address> parse_address(std::string_view text) {
-  Address address{"127.0.0.1", 0};
-  const std::size_t colon = text.rfind(':');
-  std::string_view port = text;
-  if (colon != std::string_view::npos) {
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (address.host.starts_with('[') && address.host.ends_with(']')) {
-      address.host = address.host.substr(1, address.host.size() - 2);
-    }
-  }
-  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
-    return std::nullopt;
-  }
-  return address;
-}
 
 std::string own_program() {
   std::error_code fault;
@@ -88,6 +65,30 @@ bool read_authorization(const ServeOptions& options, ServiceOptions& out) {
   return true;
 }
 
+// The certificate; false after a complaint.
+bool read_tls(const ServeOptions& options, ServiceOptions& out) {
+  if (options.tls_cert_file.empty() == options.tls_key_file.empty()) {
+    out.tls = {options.tls_cert_file, options.tls_key_file};
+    return true;
+  }
+  fmt::print(stderr, "state-engine: --tls-cert and --tls-key belong together; {} is missing\n",
+             options.tls_cert_file.empty() ? "--tls-cert FILE" : "--tls-key FILE");
+  return false;
+}
+
+// On SIGHUP: what cannot be read again stays as it was.
+void reload(Service& service, EngineHost& host) {
+  if (Status status = service.load_access(); !status.ok()) {
+    service.log().error("tokens not reloaded; the old ones stay in force",
+                        {{"error", status.error().message}});
+  }
+  if (Status status = service.load_certificate(); !status.ok()) {
+    service.log().error("certificate not reloaded; the old one stays in force",
+                        {{"error", status.error().message}});
+  }
+  host.reload();
+}
+
 std::optional<ServiceOptions> service_options(const ServeOptions& options) {
   ServiceOptions out;
   out.instructions = mcp::StateService::instructions();
@@ -111,7 +112,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
                         : socket_path(options);
   out.tokens_file = options.tokens_file;
   out.shared_token = options.shared_token;
-  if (!read_authorization(options, out)) return std::nullopt;
+  if (!read_authorization(options, out) || !read_tls(options, out)) return std::nullopt;
   out.allowed_hosts = options.allowed_hosts;
   out.allowed_origins = options.allowed_origins;
   return out;
@@ -174,6 +175,7 @@ int serve(const ServeOptions& options) {
   const auto config = load_or_complain(options.config_file, service.log());
   if (!config) return kUsage;
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
+  if (Status status = service.load_certificate(); !status.ok()) return complain(status.error());
   auto store = open_store(options, service);
   if (!store.ok()) return complain(store.error());
 
@@ -185,17 +187,14 @@ int serve(const ServeOptions& options) {
   }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
   integrations.start();
-  const Status opened = service.open();
+  Status opened = service.open();
+  std::unique_ptr<BotSide> bot;
+  if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
-    service.run([&] {
-      if (Status status = service.load_access(); !status.ok()) {
-        service.log().error("tokens not reloaded; the old ones stay in force",
-                            {{"error", status.error().message}});
-      }
-      host.reload();
-    });
+    service.run([&] { reload(service, host); });
   }
+  bot.reset();
   service.close(kGrace);
   integrations.stop();
   host.stop();
