@@ -37,9 +37,8 @@ ObsHost::ObsHost(Service& service, Bus& bus, Proposer& proposer, ObsConfig confi
   ConsumeHandler handler;
   handler.on_message = [this](BusDelivery delivery) {
     BusMessage message = std::move(delivery.message);
-    bridge_.take_effect(std::move(message), [settle = std::move(delivery.settle)] {
-      settle(Settlement::kDone, {});
-    });
+    bridge_.take_effect(std::move(message),
+                        [settle = std::move(delivery.settle)] { settle(Settlement::kDone, {}); });
   };
   effects_ = bus.consume(std::move(options), std::move(handler));
 }
