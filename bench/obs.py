@@ -26,8 +26,8 @@ import obs_rig
 import socket
 
 CONFIG = "allowedKeys: [obs.*]\nobs: {{url: {url}, passwordFile: {file}}}\n"
-BUCKET = re.compile(
-    r'state_engine_obs_request_seconds_bucket\{request="SetCurrentProgramScene",le="([^"]+)"\} (\d+)')
+BUCKET = re.compile(r'state_engine_obs_request_seconds_bucket'
+                    r'\{request="SetCurrentProgramScene",le="([^"]+)"\} (\d+)')
 
 
 class Listener(obs_rig.ObsClient):

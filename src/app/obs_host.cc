@@ -1,3 +1,5 @@
+// The bridge outlives the server's use of its tools: the service is closed before it stops.
+
 #include "app/obs_host.h"
 
 #include "integrations/obs/tools.h"

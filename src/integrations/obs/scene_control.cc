@@ -1,3 +1,6 @@
+// OBS answers a switch before the transition and reports it afterwards, with one report for all
+// switches within one transition and none for the scene that is on air already.
+
 #include "integrations/obs/scene_control.h"
 
 #include <algorithm>
