@@ -15,6 +15,7 @@
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
 #include "app/mock_command.h"
+#include "app/obs_command.h"
 #include "app/offline.h"
 #include "app/platform_commands.h"
 #include "app/provision_nats.h"
@@ -286,6 +287,7 @@ int run(int argc, char** argv) {
   add_platform_commands(app, exit_code);
   add_provision_nats(app, provision_options, exit_code);
   add_bot_command(app, exit_code);
+  add_obs_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);

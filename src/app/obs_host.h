@@ -3,6 +3,7 @@
 #ifndef STATE_ENGINE_APP_OBS_HOST_H_
 #define STATE_ENGINE_APP_OBS_HOST_H_
 
+#include <chrono>
 #include <memory>
 
 #include "app/obs_config.h"
@@ -30,6 +31,7 @@ class ObsHost {
   ObsHost(Service& service, Bus& bus, Proposer& proposer, ObsConfig config, net::TlsContext tls);
 
   Service& service_;
+  const std::chrono::seconds age_max_;
   ObsMetrics metrics_;
   obs::Bridge bridge_;
   std::unique_ptr<Bus::Subscription> effects_;
