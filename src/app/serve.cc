@@ -13,6 +13,8 @@
 #include "app/address.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
+#include "app/engine_proposer.h"
+#include "app/twitch_host.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -117,12 +119,17 @@ int serve(const ServeOptions& options) {
   const auto config = load_or_complain(options.config_file, service.log());
   if (!config) return kUsage;
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
+  std::optional<twitch::TwitchSettings> twitch_settings;
+  if (!load_twitch_or_complain(options.config_file, service.log(), twitch_settings)) return kUsage;
   auto store = open_store(options, service);
   if (!store.ok()) return complain(store.error());
 
   EngineHost host(service, std::move(*store), options);
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
-  const Status opened = service.open();
+  EngineProposer proposer(host.engine());
+  TwitchHost twitch(service, proposer, engine_reader(host.engine()));
+  Status opened = service.open();
+  if (opened.ok() && twitch_settings) opened = twitch.start(std::move(*twitch_settings));
   if (opened.ok()) {
     announce(options, service);
     service.run([&] {
@@ -134,6 +141,7 @@ int serve(const ServeOptions& options) {
     });
   }
   service.close(kGrace);
+  twitch.stop(kGrace);
   host.stop();
   service.log().info("stopped");
   return opened.ok() ? 0 : complain(opened.error());

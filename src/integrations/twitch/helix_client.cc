@@ -47,6 +47,12 @@ ListedSubscription to_listed(const json::Object& item) {
   return out;
 }
 
+// Outside the coroutines: g++ 12 cannot build nested initializer lists inside one.
+void log_unwritten(Log& log, const std::string& error) {
+  log.error("the renewed Twitch tokens are in use but not on disk; make the file writable",
+            {{"error", error}});
+}
+
 Error bad_answer(std::string_view what) {
   return {ErrorCode::kUnavailable,
           "Twitch answered " + std::string(what) + " in a form that is not known"};
@@ -128,8 +134,7 @@ boost::asio::awaitable<Status> HelixClient::refresh_alone() {
   const Status stored = tokens_.store_refreshed(*answer, clock_.wall_now());
   if (!stored.ok() && stored.error().code != ErrorCode::kUnavailable) co_return stored;
   if (!stored.ok()) {
-    log_.error("the renewed Twitch tokens are in use but not on disk; make the file writable",
-               {{"error", stored.error().message}});
+    log_unwritten(log_, stored.error().message);
   }
   co_return Status();
 }

@@ -19,6 +19,7 @@ using net::HttpRequest;
 using net::HttpResponse;
 
 constexpr std::chrono::milliseconds kTick{20};
+constexpr std::chrono::milliseconds kStopWait{5'000};
 constexpr std::chrono::seconds kKeepaliveMax{600};
 constexpr std::size_t kInboundBytesMax = 64 * 1024;
 constexpr std::uint16_t kClosedInbound = 4001;
@@ -129,7 +130,9 @@ void MockTwitch::start() {
 
 boost::asio::awaitable<void> MockTwitch::stop() {
   tasks_.cancel();
-  if (!co_await tasks_.wait(std::chrono::seconds{5})) log_.error("the mock's clock did not stop");
+  // Named values: g++ 12 miscompiles temporaries around a co_await in a condition.
+  const bool stopped = co_await tasks_.wait(kStopWait);
+  if (!stopped) log_.error("the mock's clock did not stop");
 }
 
 // ---- HTTP -------------------------------------------------------------------------------------
