@@ -1,5 +1,6 @@
 # Compiler settings that every target of this project shares, and the packages it stands on.
 option(SE_SANITIZE_ADDRESS "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(SE_FUZZ "Build the fuzzers with libFuzzer; needs clang (preset fuzz)" OFF)
 option(SE_SANITIZE_THREAD "Build with ThreadSanitizer" OFF)
 
 set(CMAKE_CXX_STANDARD 20)
@@ -38,8 +39,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     -Wno-stringop-overflow -Wno-array-bounds -Wno-dangling-pointer -Wno-free-nonheap-object)
 endif()
 
+if(SE_FUZZ)
+  # Warnings are a matter of the compiler that releases are built with.
+  target_compile_options(se_flags INTERFACE -Wno-error)
+endif()
+
 add_library(se_hardening INTERFACE)
-if(SE_SANITIZE_ADDRESS)
+if(SE_FUZZ)
+  target_compile_options(se_hardening INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
+  target_link_options(se_hardening INTERFACE -fsanitize=address,undefined)
+elseif(SE_SANITIZE_ADDRESS)
   target_compile_options(se_hardening INTERFACE -fsanitize=address,undefined
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS)
   target_link_options(se_hardening INTERFACE -fsanitize=address,undefined)

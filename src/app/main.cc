@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/bot_command.h"
+#include "app/bus_cli.h"
 #include "app/mock_command.h"
 #include "app/offline.h"
 #include "app/serve.h"
@@ -46,6 +48,8 @@ ServeOptions default_serve_options() {
   options.listen = default_listen();
   options.config_file = environment("STATE_ENGINE_CONFIG_PATH");
   options.shared_token = environment("MCP_AUTH_TOKEN");
+  options.tls_cert_file = environment("STATE_ENGINE_TLS_CERT");
+  options.tls_key_file = environment("STATE_ENGINE_TLS_KEY");
   if (const std::string level = environment("LOG_LEVEL"); !level.empty()) options.log_level = level;
   return options;
 }
@@ -82,16 +86,22 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
   command->footer(
       "Examples:\n"
       "  state-engine serve --config stream.yaml\n"
-      "  state-engine serve --listen 0.0.0.0:4270 --tokens tokens.json\n"
+      "  state-engine serve --listen 0.0.0.0:4270 --tokens tokens.json \\\n"
+      "      --tls-cert state.crt --tls-key state.key\n"
       "\nPrints one line with the URL on stdout when it is ready; logs go to stderr as JSON.\n"
-      "SIGHUP reloads configuration and tokens, SIGTERM and SIGINT stop cleanly.");
+      "SIGHUP reloads configuration, tokens and certificate, SIGTERM and SIGINT stop cleanly.");
   add_engine_options(*command, options);
   command
       ->add_option("--listen", options.listen,
                    "HOST:PORT; port 0 takes a free one (STATE_ENGINE_HOST, SERVICE_PORT)")
       ->capture_default_str();
+  add_bus_options(*command, options.bus);
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
+  command->add_option("--tls-cert", options.tls_cert_file,
+                      "PEM certificate, then its issuers: serve https (STATE_ENGINE_TLS_CERT)");
+  command->add_option("--tls-key", options.tls_key_file,
+                      "PEM key of that certificate, without a passphrase (STATE_ENGINE_TLS_KEY)");
   add_authorization_options(*command, options);
   command->add_option("--allow-host", options.allowed_hosts,
                       "A Host header to accept on a loopback bind, for proxies");
@@ -243,6 +253,7 @@ int run(int argc, char** argv) {
   context.exit_code = &exit_code;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
+  serve_options.bus.nats = default_nats_options();
   // A process that serves one client does not listen, and its logs share a terminal with it.
   mcp_options.listen = "127.0.0.1:0";
   if (environment("LOG_LEVEL").empty()) mcp_options.log_level = "warn";
@@ -259,6 +270,7 @@ int run(int argc, char** argv) {
   add_export(app, offline.exported, exit_code);
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
+  add_bot_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);

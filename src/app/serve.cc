@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include "app/address.h"
+#include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
 #include "app/engine_proposer.h"
+#include "app/obs_host.h"
 #include "app/twitch_host.h"
 #include "app/version.h"
 
@@ -64,6 +66,30 @@ bool read_authorization(const ServeOptions& options, ServiceOptions& out) {
   return true;
 }
 
+// The certificate; false after a complaint.
+bool read_tls(const ServeOptions& options, ServiceOptions& out) {
+  if (options.tls_cert_file.empty() == options.tls_key_file.empty()) {
+    out.tls = {options.tls_cert_file, options.tls_key_file};
+    return true;
+  }
+  fmt::print(stderr, "state-engine: --tls-cert and --tls-key belong together; {} is missing\n",
+             options.tls_cert_file.empty() ? "--tls-cert FILE" : "--tls-key FILE");
+  return false;
+}
+
+// On SIGHUP: what cannot be read again stays as it was.
+void reload(Service& service, EngineHost& host) {
+  if (Status status = service.load_access(); !status.ok()) {
+    service.log().error("tokens not reloaded; the old ones stay in force",
+                        {{"error", status.error().message}});
+  }
+  if (Status status = service.load_certificate(); !status.ok()) {
+    service.log().error("certificate not reloaded; the old one stays in force",
+                        {{"error", status.error().message}});
+  }
+  host.reload();
+}
+
 std::optional<ServiceOptions> service_options(const ServeOptions& options) {
   ServiceOptions out;
   out.instructions = mcp::StateService::instructions();
@@ -87,7 +113,7 @@ std::optional<ServiceOptions> service_options(const ServeOptions& options) {
                         : socket_path(options);
   out.tokens_file = options.tokens_file;
   out.shared_token = options.shared_token;
-  if (!read_authorization(options, out)) return std::nullopt;
+  if (!read_authorization(options, out) || !read_tls(options, out)) return std::nullopt;
   out.allowed_hosts = options.allowed_hosts;
   out.allowed_origins = options.allowed_origins;
   return out;
@@ -97,6 +123,53 @@ int complain(const Error& error) {
   fmt::print(stderr, "state-engine: {}\n", error.message);
   return 1;
 }
+
+// The integrations that the configuration names, in this process.
+class Integrations {
+ public:
+  // Errors: what is wrong with a section, one fault a line.
+  Status add(const std::string& config_file, Service& service, EngineHost& host) {
+    if (config_file.empty()) return {};
+    const config::LoadedConfig loaded = config::load_config(config_file);
+    config::ConfigProblems problems;
+    auto obs_config = read_obs_config(loaded, problems);
+    std::vector<std::string> warnings;
+    twitch_settings_ = read_twitch_settings(loaded, problems, warnings);
+    if (!problems.empty()) return invalid_argument(config::to_text(problems));
+    if (obs_config) {
+      obs_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:obs");
+      auto obs = ObsHost::create(service, host.bus(), *obs_proposer_, std::move(*obs_config));
+      if (!obs.ok()) return std::move(obs).error();
+      obs_ = std::move(*obs);
+    }
+    for (const std::string& warning : warnings) {
+      service.log().warn("configuration", {{"warning", warning}});
+    }
+    if (twitch_settings_) {
+      twitch_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:twitch");
+      twitch_ =
+          std::make_unique<TwitchHost>(service, *twitch_proposer_, engine_reader(host.engine()));
+    }
+    return {};
+  }
+
+  // Errors: what a section names and is not there, for example a tokens file.
+  Status start() {
+    if (obs_) obs_->start();
+    return twitch_ ? twitch_->start(*twitch_settings_) : Status();
+  }
+  void stop() {
+    if (twitch_) twitch_->stop(kGrace);
+    if (obs_) obs_->stop();
+  }
+
+ private:
+  std::unique_ptr<EngineProposer> obs_proposer_;
+  std::unique_ptr<ObsHost> obs_;
+  std::optional<twitch::TwitchSettings> twitch_settings_;
+  std::unique_ptr<EngineProposer> twitch_proposer_;
+  std::unique_ptr<TwitchHost> twitch_;
+};
 
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
@@ -119,29 +192,28 @@ int serve(const ServeOptions& options) {
   const auto config = load_or_complain(options.config_file, service.log());
   if (!config) return kUsage;
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
-  std::optional<twitch::TwitchSettings> twitch_settings;
-  if (!load_twitch_or_complain(options.config_file, service.log(), twitch_settings)) return kUsage;
+  if (Status status = service.load_certificate(); !status.ok()) return complain(status.error());
   auto store = open_store(options, service);
   if (!store.ok()) return complain(store.error());
 
   EngineHost host(service, std::move(*store), options);
+  Integrations integrations;
+  if (Status status = integrations.add(options.config_file, service, host); !status.ok()) {
+    complain(status.error());
+    return kUsage;
+  }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
-  EngineProposer proposer(host.engine());
-  TwitchHost twitch(service, proposer, engine_reader(host.engine()));
   Status opened = service.open();
-  if (opened.ok() && twitch_settings) opened = twitch.start(std::move(*twitch_settings));
+  if (opened.ok()) opened = integrations.start();
+  std::unique_ptr<BotSide> bot;
+  if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
-    service.run([&] {
-      if (Status status = service.load_access(); !status.ok()) {
-        service.log().error("tokens not reloaded; the old ones stay in force",
-                            {{"error", status.error().message}});
-      }
-      host.reload();
-    });
+    service.run([&] { reload(service, host); });
   }
+  bot.reset();
   service.close(kGrace);
-  twitch.stop(kGrace);
+  integrations.stop();
   host.stop();
   service.log().info("stopped");
   return opened.ok() ? 0 : complain(opened.error());

@@ -6,7 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "app/mutation_intake.h"
+#include "bus/nats/nats_options.h"
+
 namespace state_engine {
+
+// Where proposals come from and effects go to beside MCP. Without a NATS server: this process.
+struct BusOptions {
+  NatsOptions nats;
+  std::string queue = "state-engine";  // names the durable; another one for a shadow engine
+  BusActors actors = BusActors::kBody;
+};
 
 struct ServeOptions {
   std::string config_file;  // empty = the reference's default keys, no rules
@@ -19,11 +29,14 @@ struct ServeOptions {
   std::string jwt_issuer;
   std::string jwt_audience;  // empty = the URL of the MCP endpoint, by public_url
   std::string public_url;
+  std::string tls_cert_file;  // empty = plain HTTP
+  std::string tls_key_file;
   std::vector<std::string> authorization_servers;  // empty = jwt_issuer
   std::string log_level = "info";
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;
   bool raw_egress = false;
+  BusOptions bus;
   bool show_clients = false;
   bool stdio = true;  // of `mcp`, which knows no other transport
 };

@@ -76,6 +76,31 @@ Service::~Service() {
 }
 
 Status Service::load_access() {
+  SE_RETURN_IF_ERROR(read_access());
+  http_endpoint_.recheck_access();
+  stream_endpoint_.recheck_access();
+  return {};
+}
+
+Status Service::load_certificate() {
+  if (options_.tls.certificate.empty()) return {};
+  if (tls_) {
+    SE_RETURN_IF_ERROR(tls_->reload());
+  } else {
+    auto identity = net::TlsIdentity::open(options_.tls);
+    if (!identity.ok()) return identity.error();
+    tls_ = std::move(*identity);
+    http_.use_tls(tls_);
+  }
+  const bool valid = clock_.wall_now() < tls_->valid_until();
+  log_.write(
+      valid ? LogLevel::kInfo : LogLevel::kWarn,
+      valid ? "certificate loaded" : "the certificate has expired: clients will refuse it",
+      {{"file", options_.tls.certificate}, {"validUntil", format_rfc3339(tls_->valid_until())}});
+  return {};
+}
+
+Status Service::read_access() {
   if (!options_.shared_token.empty()) {
     access_.shared_token_sha256 = sha256_hex(options_.shared_token);
   }
@@ -137,6 +162,12 @@ Status Service::open() {
                              "--actor NAME --tokens FILE`) or listen on 127.0.0.1",
                              options_.host)};
   }
+  if (!net::is_loopback_authority(url_host(options_.host)) && !tls_ &&
+      !options_.resource.public_url.starts_with("https://")) {
+    log_.warn(
+        "tokens and state travel unencrypted beyond this machine; give --tls-cert and "
+        "--tls-key, or put a TLS proxy in front and name it with --public-url https://...");
+  }
   add_routes();
   if (!options_.socket_path.empty()) {
     SE_RETURN_IF_ERROR(stream_endpoint_.listen_unix(options_.socket_path));
@@ -155,7 +186,7 @@ Status Service::serve_stdio() {
 }
 
 std::string Service::url() const {
-  return fmt::format("http://{}:{}", url_host(options_.host), http_.port());
+  return fmt::format("{}://{}:{}", tls_ ? "https" : "http", url_host(options_.host), http_.port());
 }
 
 void Service::run(const std::function<void()>& on_reload) {

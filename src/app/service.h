@@ -42,6 +42,7 @@ struct ServiceOptions {
   std::string shared_token;  // MCP_AUTH_TOKEN; empty = none
   std::string jwks_file;     // keys of signed tokens; empty = none
   net::JwtPolicy jwt;
+  net::TlsFiles tls;  // an empty certificate = plain HTTP
   mcp::ProtectedResource resource;
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;
@@ -62,8 +63,12 @@ class Service {
   Health& health() { return health_; }
   prometheus::Registry& metrics() { return *metrics_; }
 
-  // Reads the tokens file and the key set. Errors: as load_tokens and JwtVerifier::from_jwks.
+  // Reads the tokens file and the key set; open streams and sessions of those who are no longer
+  // let in end. Errors: as load_tokens and JwtVerifier::from_jwks.
   Status load_access();
+
+  // Reads the certificate and its key, if there are any. Errors: as TlsIdentity.
+  Status load_certificate();
 
   // Opens the socket and the port. Errors: kFailedPrecondition for a port in use or a bind beyond
   // this machine without tokens; the message says what to do.
@@ -72,7 +77,7 @@ class Service {
   // Serves MCP on stdin and stdout until the input ends.
   Status serve_stdio();
 
-  // "http://127.0.0.1:4270". REQUIRES: open() succeeded.
+  // "http://127.0.0.1:4270", or https. REQUIRES: open() succeeded.
   std::string url() const;
 
   // Waits for SIGINT or SIGTERM; on SIGHUP calls `on_reload` and goes on waiting.
@@ -82,6 +87,7 @@ class Service {
   void close(std::chrono::milliseconds grace);
 
  private:
+  Status read_access();
   void add_routes();
   std::string metrics_text() const;
 
@@ -96,6 +102,7 @@ class Service {
   net::IoRuntime runtime_;
   mcp::Server mcp_;
   net::HttpServer http_;
+  std::shared_ptr<net::TlsIdentity> tls_;  // null: plain HTTP
   mcp::HttpEndpoint http_endpoint_;
   mcp::StreamEndpoint stream_endpoint_;
   bool open_ = false;

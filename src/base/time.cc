@@ -3,7 +3,9 @@
 
 #include "base/time.h"
 
+#include <array>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -99,6 +101,16 @@ bool read_timestamp(std::string_view text, Timestamp& out) {
   return true;
 }
 
+// The largest first.
+struct Unit {
+  std::string_view name;
+  milliseconds length;
+};
+constexpr std::array<Unit, 4> kUnits = {{{"h", std::chrono::hours{1}},
+                                         {"m", std::chrono::minutes{1}},
+                                         {"s", std::chrono::seconds{1}},
+                                         {"ms", milliseconds{1}}}};
+
 }  // namespace
 
 std::string format_rfc3339(Timestamp time) {
@@ -131,6 +143,37 @@ Result<Timestamp> parse_rfc3339(std::string_view text) {
                     text.substr(0, 64)));
   }
   return out;
+}
+
+Result<milliseconds> parse_duration(std::string_view text) {
+  constexpr double kMost = 366.0 * 24 * 3600 * 1000;
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, fault] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  double scale = 0;
+  for (const Unit& known : kUnits) {
+    if (unit == known.name || (unit.empty() && known.name == "s")) {
+      scale = static_cast<double>(known.length.count());
+    }
+  }
+  const double length = std::round(number * scale);
+  if (fault != std::errc{} || !(length >= 1 && length <= kMost)) {
+    return invalid_argument(
+        fmt::format("'{}' is no duration; expected a number of seconds or \"500ms\", \"30s\", "
+                    "\"5m\", \"2h\", up to 366 days",
+                    text.substr(0, 64)));
+  }
+  return milliseconds{static_cast<std::int64_t>(length)};
+}
+
+std::string format_duration(milliseconds duration) {
+  for (const Unit& unit : kUnits) {
+    if (duration % unit.length == milliseconds{0}) {
+      return fmt::format("{}{}", duration / unit.length, unit.name);
+    }
+  }
+  return fmt::format("{}ms", duration.count());
 }
 
 Timestamp SystemClock::wall_now() const {

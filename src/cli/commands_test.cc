@@ -273,7 +273,7 @@ TEST(ConnectionTest, FindsTheDataDirectoryLikeTheDesignSays) {
   EXPECT_EQ(default_data_dir(with({{"STATE_ENGINE_DATA_DIR", "/d"}, {"HOME", "/h"}})), "/d");
   const auto by_url = resolve({}, with({{"STATE_ENGINE_URL", "http://x/mcp"}}));
   EXPECT_EQ(by_url.url, "http://x/mcp");
-  const auto by_flag = resolve({"/mine", "", ""}, with({{"STATE_ENGINE_URL", "http://x/mcp"}}));
+  const auto by_flag = resolve({"/mine", "", "", ""}, with({{"STATE_ENGINE_URL", "http://x/mcp"}}));
   EXPECT_EQ(by_flag.url, "");
   EXPECT_EQ(socket_path(by_flag), "/mine/engine.sock");
 }

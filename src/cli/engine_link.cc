@@ -24,6 +24,7 @@ ConnectionOptions resolve(ConnectionOptions options, const Environment& environm
     options.url = environment("STATE_ENGINE_URL").value_or("");
   }
   if (options.token.empty()) options.token = environment("STATE_ENGINE_TOKEN").value_or("");
+  if (options.ca_file.empty()) options.ca_file = environment("STATE_ENGINE_CA").value_or("");
   if (options.data_dir.empty()) options.data_dir = default_data_dir(environment);
   return options;
 }

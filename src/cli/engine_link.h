@@ -47,6 +47,7 @@ struct ConnectionOptions {
   std::string data_dir;
   std::string url;
   std::string token;
+  std::string ca_file;
 };
 
 using Environment = std::function<std::optional<std::string>(std::string_view name)>;

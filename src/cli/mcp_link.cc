@@ -57,6 +57,7 @@ Result<std::unique_ptr<EngineLink>> connect_over_mcp(const ConnectionOptions& re
   // "http://127.0.0.1:4270/" is the server, as without the slash.
   while (options.url.ends_with('/')) options.url.pop_back();
   options.token = resolved.token;
+  options.ca_file = resolved.ca_file;
   if (resolved.url.empty()) options.socket_path = socket_path(resolved);
   auto client = mcp::Client::connect(std::move(options));
   if (!client.ok()) return std::move(client).error();

@@ -11,12 +11,15 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <unistd.h>
+
+#include "net/tls_client.h"
 
 namespace state_engine::net {
 namespace {
@@ -56,11 +59,14 @@ int connect_within(int descriptor, const sockaddr* address, socklen_t length,
 
 }  // namespace
 
+BlockingSocket::BlockingSocket(int descriptor) : descriptor_(descriptor) {}
+
 BlockingSocket::BlockingSocket(BlockingSocket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)), tls_(std::move(other.tls_)) {}
 
 BlockingSocket& BlockingSocket::operator=(BlockingSocket&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
+  std::swap(tls_, other.tls_);
   return *this;
 }
 
@@ -116,7 +122,48 @@ Result<BlockingSocket> BlockingSocket::connect_unix(const std::string& path) {
   return socket;
 }
 
+Status BlockingSocket::start_tls(const std::string& host, const std::string& ca_file,
+                                 Deadline deadline) {
+  auto client = TlsClient::create(host, ca_file);
+  if (!client.ok()) return client.error();
+  tls_ = std::move(*client);
+  while (true) {
+    const auto done = tls_->handshake();
+    if (!done.ok()) {
+      // The peer learns why from the alert, if it still listens.
+      std::ignore = write_raw(tls_->take_output(), deadline);
+      return done.error();
+    }
+    if (*done) return write_raw(tls_->take_output(), deadline);
+    SE_RETURN_IF_ERROR(exchange_tls(deadline));
+  }
+}
+
+Status BlockingSocket::exchange_tls(Deadline deadline) {
+  SE_RETURN_IF_ERROR(write_raw(tls_->take_output(), deadline));
+  const auto bytes = read_raw(deadline);
+  if (!bytes.ok()) return bytes.error();
+  tls_->feed(*bytes);
+  return {};
+}
+
 Status BlockingSocket::write_all(std::string_view text, Deadline deadline) {
+  if (!tls_) return write_raw(text, deadline);
+  SE_RETURN_IF_ERROR(tls_->write(text));
+  return write_raw(tls_->take_output(), deadline);
+}
+
+Result<std::string> BlockingSocket::read_some(Deadline deadline) {
+  if (!tls_) return read_raw(deadline);
+  while (true) {
+    auto text = tls_->read();
+    if (!text.ok()) return text.error();
+    if (*text) return std::move(**text);
+    SE_RETURN_IF_ERROR(exchange_tls(deadline));
+  }
+}
+
+Status BlockingSocket::write_raw(std::string_view text, Deadline deadline) {
   while (!text.empty()) {
     const ssize_t sent = ::send(descriptor_, text.data(), text.size(), MSG_NOSIGNAL);
     if (sent >= 0) {
@@ -130,7 +177,7 @@ Status BlockingSocket::write_all(std::string_view text, Deadline deadline) {
   return {};
 }
 
-Result<std::string> BlockingSocket::read_some(Deadline deadline) {
+Result<std::string> BlockingSocket::read_raw(Deadline deadline) {
   std::string chunk(64 * 1024, '\0');
   while (true) {
     const ssize_t count = ::recv(descriptor_, chunk.data(), chunk.size(), 0);

@@ -7,7 +7,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/impl/src.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <openssl/err.h>
 

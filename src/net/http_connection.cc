@@ -30,6 +30,7 @@ namespace http = boost::beast::http;
 constexpr auto kAwaitTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::size_t kReadChunk = 8 * 1024;
 constexpr std::size_t kBodyReadChunk = 64 * 1024;
+constexpr std::size_t kTlsJoinBytesMax = 16 * 1024;
 constexpr std::size_t kLingerBytesMax = 4 * 1024 * 1024;
 constexpr std::chrono::milliseconds kLingerTime{2000};
 // A handler that is done sooner is never watched: that saves a read per request.
@@ -70,13 +71,13 @@ struct HttpConnection::Incoming {
   bool header_seen = false;
 };
 
-HttpConnection::HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> host)
-    : stream_(std::move(stream)),
+HttpConnection::HttpConnection(HttpStream::Socket socket, std::shared_ptr<ConnectionHost> host)
+    : stream_(std::move(socket)),
       executor_(stream_.get_executor()),
       host_(std::move(host)),
       watch_ended_(executor_) {
   boost::system::error_code error;
-  const auto remote = stream_.remote_endpoint(error);
+  const auto remote = stream_.socket().remote_endpoint(error);
   if (!error) {
     auto address = remote.address();
     if (address.is_v6() && address.to_v6().is_v4_mapped()) {
@@ -85,7 +86,7 @@ HttpConnection::HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> ho
     remote_address_ = address.to_string();
     is_loopback_ = address.is_loopback();
   }
-  stream_.set_option(asio::ip::tcp::no_delay(true), error);
+  stream_.socket().set_option(asio::ip::tcp::no_delay(true), error);
 }
 
 // ---- Deadlines and the end of a connection ----------------------------------------------------
@@ -114,7 +115,7 @@ void HttpConnection::on_sweep(SteadyTime now) {
     if (phase_ == Phase::kReading) {
       // Ends the pending read only; the answer 408 still goes out.
       boost::system::error_code ignored;
-      stream_.cancel(ignored);
+      stream_.socket().cancel(ignored);
     } else {
       close_now();
     }
@@ -144,21 +145,23 @@ void HttpConnection::close_now() {
   deadline_ns_ = 0;
   gone_.cancel();
   boost::system::error_code ignored;  // Whatever close says, the descriptor is gone.
-  stream_.close(ignored);
+  stream_.socket().close(ignored);
   if (websocket_) websocket_->abort();
 }
 
 asio::awaitable<void> HttpConnection::close_gently() {
   if (!stream_.is_open()) co_return;
+  enter(Phase::kClosing, kLingerTime);
+  co_await stream_.end_tls();
   boost::system::error_code ignored;  // The peer may be gone already.
-  stream_.shutdown(asio::socket_base::shutdown_send, ignored);
+  stream_.socket().shutdown(asio::socket_base::shutdown_send, ignored);
   if (unread_input_) {
     // Closing with unread input would send a reset, which may destroy our answer on its way.
-    enter(Phase::kClosing, kLingerTime);
     std::array<char, kReadChunk> sink;
     std::size_t drained = 0;
     while (drained < kLingerBytesMax) {
-      const auto [error, count] = co_await stream_.async_read_some(asio::buffer(sink), kAwaitTuple);
+      const auto [error, count] =
+          co_await stream_.socket().async_read_some(asio::buffer(sink), kAwaitTuple);
       if (error) break;
       drained += count;
     }
@@ -253,8 +256,9 @@ asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRe
       incoming.header_seen = true;
       if (!parser.is_done()) {
         enter(Phase::kReading, options.body_timeout);
-        const auto expect = parser.get()[http::field::expect];
-        if (!expect.empty() && !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {})) {
+        const std::string_view expect = parser.get()[http::field::expect];
+        if (equals_ignoring_case(expect, "100-continue") &&
+            !co_await write_all("HTTP/1.1 100 Continue\r\n\r\n", {})) {
           co_return ReadOutcome::kClosed;
         }
         enter(Phase::kReading, options.body_timeout);
@@ -301,6 +305,15 @@ std::optional<HttpRequest> HttpConnection::to_request(Incoming& incoming, int& s
     if (field.name() == http::field::host) ++hosts;
     request.headers.add(std::string{field.name_string()}, std::string{field.value()});
   }
+  if (const std::string* coding = request.headers.find("Transfer-Encoding")) {
+    // The parser reads a body of any other coding as the next request.
+    if (http_1_0_ || request.headers.count("Transfer-Encoding") > 1 ||
+        !equals_ignoring_case(trim(*coding), "chunked")) {
+      status = 501;
+      why = "the only Transfer-Encoding is chunked, in HTTP/1.1";
+      return std::nullopt;
+    }
+  }
   if (hosts > 1 || (hosts == 0 && !http_1_0_)) {
     why = "exactly one Host field is required";
     return std::nullopt;
@@ -312,6 +325,7 @@ std::optional<HttpRequest> HttpConnection::to_request(Incoming& incoming, int& s
   request.body = std::move(message.body());
   request.remote_address = remote_address_;
   request.is_loopback = is_loopback_;
+  request.is_tls = stream_.is_tls();
   return request;
 }
 
@@ -354,6 +368,11 @@ asio::awaitable<bool> HttpConnection::write_all(std::string head, std::string_vi
   if (!stream_.is_open()) co_return false;
   const Phase before = phase_;
   enter(Phase::kWriting, host_->options().write_timeout);
+  if (stream_.is_tls() && body.size() <= kTlsJoinBytesMax) {
+    // One record instead of two.
+    head.append(body);
+    body = {};
+  }
   const std::array<asio::const_buffer, 2> buffers{asio::buffer(head),
                                                   asio::buffer(body.data(), body.size())};
   const auto [error, count] = co_await asio::async_write(stream_, buffers, kAwaitTuple);
@@ -427,6 +446,11 @@ class ConnectionSse final : public SseWriter {
   bool closed_ = false;
 };
 
+// Outside the coroutine: g++ 12 cannot build nested initializer lists inside one.
+void log_failed_handshake(Log& log, const std::string& peer, const std::string& why) {
+  log.debug("a TLS handshake failed", {{"peer", peer}, {"why", why}});
+}
+
 void log_failure(Log& log, const std::exception_ptr& failure) {
   try {
     std::rethrow_exception(failure);
@@ -474,8 +498,9 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
 }
 
 asio::awaitable<void> HttpConnection::run_websocket(HttpRequest request, HttpResponse response) {
+  // WebSockets are served in the clear only: what speaks them here are doubles of services.
   // A client that speaks before the 101 does not follow RFC 6455, and its bytes are in our buffer.
-  if (request.method.empty() || buffer_.size() > 0 || !stream_.is_open()) {
+  if (request.method.empty() || buffer_.size() > 0 || !stream_.is_open() || stream_.is_tls()) {
     close_after_ = true;
     HttpResponse refusal = HttpResponse::text(426, "this address serves WebSockets only\n");
     refusal.headers.add("Upgrade", "websocket");
@@ -485,8 +510,8 @@ asio::awaitable<void> HttpConnection::run_websocket(HttpRequest request, HttpRes
   enter(Phase::kHandling, std::chrono::milliseconds::zero());
   watch_after_ns_ = 0;
   auto accepted =
-      co_await accept_websocket(std::move(stream_), std::move(request), std::move(response.headers),
-                                response.websocket_options);
+      co_await accept_websocket(std::move(stream_.socket()), std::move(request),
+                                std::move(response.headers), response.websocket_options);
   if (!accepted.ok()) co_return;
   websocket_ = std::move(*accepted);
   if (host_->draining()) websocket_->start_close(1001, "the server is stopping");
@@ -501,8 +526,26 @@ asio::awaitable<void> HttpConnection::run_websocket(HttpRequest request, HttpRes
   close_now();
 }
 
+// The handshake has the time of a request's header, from the first byte that is waited for.
+asio::awaitable<bool> HttpConnection::open_stream() {
+  if (!host_->tls()) co_return true;
+  enter(Phase::kIdle, host_->options().header_timeout);
+  std::string why;
+  const auto opening = co_await stream_.start_tls(host_->tls()->context(), why);
+  if (opening == HttpStream::Opening::kReady) co_return true;
+  log_failed_handshake(host_->log(), remote_address_, why);
+  if (opening == HttpStream::Opening::kPlainHttp) {
+    co_await refuse(400, "this port speaks TLS: use https:// instead of http://");
+    co_await close_gently();
+  } else {
+    close_now();
+  }
+  co_return false;
+}
+
 asio::awaitable<void> HttpConnection::run() {
   const auto self = shared_from_this();
+  if (!co_await open_stream()) co_return;
   while (true) {
     HttpRequest request;
     if (co_await read_request(request) != ReadOutcome::kRequest) break;

@@ -19,6 +19,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include "net/http_server.h"
+#include "net/http_stream.h"
 #include "net/wake_signal.h"
 
 namespace state_engine::net {
@@ -30,6 +31,8 @@ struct ConnectionHost {
   virtual Log& log() const = 0;
   virtual bool draining() const = 0;
   virtual CancelToken shutting_down() const = 0;
+  // Null on a server that speaks plain HTTP.
+  virtual const std::shared_ptr<TlsIdentity>& tls() const = 0;
   virtual boost::asio::awaitable<HttpResponse> dispatch(HttpRequest request,
                                                         HttpExchange& exchange) = 0;
 };
@@ -37,11 +40,9 @@ struct ConnectionHost {
 class HttpConnection final : public HttpExchange,
                              public std::enable_shared_from_this<HttpConnection> {
  public:
-  // The only stream so far; TLS adds its own here, with the same calls.
-  using Stream = boost::asio::ip::tcp::socket;
   using SteadyTime = std::chrono::steady_clock::time_point;
 
-  HttpConnection(Stream stream, std::shared_ptr<ConnectionHost> host);
+  HttpConnection(HttpStream::Socket socket, std::shared_ptr<ConnectionHost> host);
 
   // Serves requests until the connection ends.
   boost::asio::awaitable<void> run();
@@ -68,6 +69,7 @@ class HttpConnection final : public HttpExchange,
   enum class Phase { kIdle, kReading, kHandling, kWriting, kClosing };
   struct Incoming;
 
+  boost::asio::awaitable<bool> open_stream();
   boost::asio::awaitable<ReadOutcome> read_request(HttpRequest& request);
   boost::asio::awaitable<bool> read_more(std::size_t chunk);
   boost::asio::awaitable<ReadOutcome> refuse(int status, std::string_view why);
@@ -87,7 +89,7 @@ class HttpConnection final : public HttpExchange,
   boost::asio::awaitable<void> stop_watch();
   void close_now();
 
-  Stream stream_;
+  HttpStream stream_;
   boost::asio::any_io_executor executor_;
   std::shared_ptr<ConnectionHost> host_;
   std::string remote_address_;

@@ -83,9 +83,11 @@ class HttpServer::State final : public ConnectionHost,
   Log& log() const override { return log_; }
   bool draining() const override { return draining_; }
   CancelToken shutting_down() const override { return shutdown_.token(); }
+  const std::shared_ptr<TlsIdentity>& tls() const override { return tls_; }
   asio::awaitable<HttpResponse> dispatch(HttpRequest request, HttpExchange& exchange) override;
 
   void add_route(std::string path, Route route);
+  void use_tls(std::shared_ptr<TlsIdentity> identity) { tls_ = std::move(identity); }
   Status listen(std::string_view host, std::uint16_t port);
   asio::awaitable<void> shutdown(std::chrono::milliseconds grace);
   std::uint16_t port() const { return endpoint_.port(); }
@@ -113,6 +115,7 @@ class HttpServer::State final : public ConnectionHost,
   asio::steady_timer sweeper_;
   TaskGroup tasks_;
   tcp::endpoint endpoint_;
+  std::shared_ptr<TlsIdentity> tls_;
   std::unordered_map<std::string, Route> exact_routes_;
   std::vector<std::pair<std::string, Route>> prefix_routes_;  // longest first
   std::atomic<bool> draining_{false};
@@ -238,7 +241,8 @@ void HttpServer::State::refuse_connection(tcp::socket socket) {
       "Connection: close\r\n\r\n";
   boost::system::error_code ignored;  // Best effort: the socket's buffer is empty, so it fits.
   socket.non_blocking(true, ignored);
-  socket.write_some(asio::buffer(kBusy), ignored);
+  // A handshake only to say no would cost more than it is worth.
+  if (!tls_) socket.write_some(asio::buffer(kBusy), ignored);
   socket.shutdown(tcp::socket::shutdown_send, ignored);
   log_.warn("a connection was refused: too many are open",
             {{"connections_max", options_.connections_max}});
@@ -298,6 +302,10 @@ void HttpServer::route(std::string path, HttpHandler handler) {
 
 void HttpServer::route(std::string path, std::string methods, HttpHandler handler) {
   state_->add_route(std::move(path), Route{std::move(methods), std::move(handler)});
+}
+
+void HttpServer::use_tls(std::shared_ptr<TlsIdentity> identity) {
+  state_->use_tls(std::move(identity));
 }
 
 Status HttpServer::listen(std::string_view host, std::uint16_t port) {

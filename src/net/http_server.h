@@ -1,4 +1,5 @@
-// HttpServer: HTTP/1.1 over TCP for a few routes, with plain answers and server-sent events.
+// HttpServer: HTTP/1.1 over TCP, as it is or by TLS, for a few routes, with plain answers and
+// server-sent events.
 //
 // Invariants, checked by http_server_test.cc:
 //   (1) Answers leave in the order of their requests, also when a client pipelines.
@@ -33,6 +34,7 @@
 #include "net/cancel.h"
 #include "net/http_types.h"
 #include "net/io_runtime.h"
+#include "net/tls_identity.h"
 #include "net/websocket.h"
 
 namespace state_engine::net {
@@ -124,6 +126,10 @@ class HttpServer {
   // The same for the listed methods ("GET, HEAD"); others are answered 405, OPTIONS 204, both with
   // Allow.
   void route(std::string path, std::string methods, HttpHandler handler);
+
+  // Speaks TLS with that certificate, and answers plain HTTP with an explanation.
+  // REQUIRES: called before listen().
+  void use_tls(std::shared_ptr<TlsIdentity> identity);
 
   // Opens the port and starts to accept. `host` is an address or a name that resolves to one;
   // port 0 takes a free one.

@@ -145,6 +145,9 @@ TEST_F(HttpServerTest, RefusesWhatIsMalformedOrTooLarge) {
        "HTTP/1.1 400"},
       {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
        "HTTP/1.1 400"},
+      {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n", "HTTP/1.1 501"},
+      {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n", "HTTP/1.1 501"},
+      {"POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 501"},
       {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n", "HTTP/1.1 413"},
       {big_head + "\r\n\r\n", "HTTP/1.1 431"},
       {"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HTTP/1.1 404"},
@@ -161,6 +164,11 @@ TEST_F(HttpServerTest, LateHeadersGet408AndIdleConnectionsAreClosed) {
   start(options);
   EXPECT_TRUE(exchange("GET /get HTTP/1.1\r\nHo").starts_with("HTTP/1.1 408"));
   EXPECT_EQ(exchange(""), "");
+}
+
+TEST_F(HttpServerTest, KeepsIdleConnectionsLongerThanProxiesDo) {
+  // Common proxies and load balancers reuse a connection for up to 75 seconds.
+  EXPECT_GT(HttpServerOptions{}.idle_timeout, 75s);
 }
 
 TEST_F(HttpServerTest, ThrowingHandlerIs500AndTheConnectionGoesOn) {

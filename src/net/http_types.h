@@ -49,6 +49,7 @@ struct HttpRequest {
   std::string body;
   std::string remote_address;  // "127.0.0.1"
   bool is_loopback = false;    // the peer is on this machine (by address)
+  bool is_tls = false;         // it came through TLS
 
   // The decoded value of a query parameter, empty when absent.
   std::string query_value(std::string_view name) const;

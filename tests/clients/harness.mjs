@@ -37,8 +37,11 @@ export function engineBinary() {
   return binary;
 }
 
+// Set by https.mjs: a directory with engine.crt and engine.key. The cases over HTTP then speak TLS.
+const tls = process.env.SE_TEST_TLS_DIR;
+
 // Settings of the caller would change an engine under test.
-const ours = /^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|XDG_STATE_HOME)/;
+const ours = /^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|LLM_|XDG_STATE_HOME)/;
 
 export function cleanEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
@@ -77,9 +80,11 @@ export class Home {
     const dataDir = this.data(name);
     const logFile = join(this.directory, `${name}.stderr`);
     const log = openSync(logFile, 'a');
+    const secure = tls
+      ? ['--tls-cert', join(tls, 'engine.crt'), '--tls-key', join(tls, 'engine.key')] : [];
     const child = spawn(
       engineBinary(),
-      ['serve', '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--config', this.config, ...more],
+      ['serve', ...secure, '--listen', '127.0.0.1:0', '--data-dir', dataDir, '--config', this.config, ...more],
       { stdio: ['ignore', 'pipe', log], env: cleanEnvironment() });
     closeSync(log);
     const ended = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
@@ -115,6 +120,7 @@ export class Home {
 // Runs named cases one after another; the exit code tells whether all passed.
 export async function main(cases) {
   let failed = 0;
+  if (tls) cases = cases.filter(([name]) => name.includes('HTTP'));
   for (const [name, run] of cases) {
     const home = new Home();
     try {

@@ -55,6 +55,15 @@ TEST_F(HttpStreamTest, CollectionsHearOfTheirChildren) {
   EXPECT_NE(read_until(socket, "\n\n").find("test://item/42"), std::string::npos);
 }
 
+TEST_F(HttpStreamTest, PercentEncodingMakesNoDifference) {
+  net::BlockingSocket socket = open_listen(R"(["test://item/a%3Ab","test://it%65m/c%2F"])", "6");
+  EXPECT_NE(read_until(socket, "\n\n").find("acknowledged"), std::string::npos);
+  server_.notify_resource_updated("test://item/a:b");
+  EXPECT_NE(read_until(socket, "\n\n").find(R"("uri":"test://item/a%3Ab")"), std::string::npos);
+  server_.notify_resource_updated("test://item/c/d");
+  EXPECT_NE(read_until(socket, "\n\n").find(R"("uri":"test://item/c/d")"), std::string::npos);
+}
+
 TEST_F(HttpStreamTest, DepartedListenerIsFreedAndShutdownSaysGoodbye) {
   {
     net::BlockingSocket socket = open_listen(R"(["test://counter"])", "1");

@@ -63,7 +63,8 @@ def wait_until(condition, seconds=10.0, what="the condition"):
 
 def clean_environment(extra=None):
     """The caller's environment without settings of ours that would change an engine."""
-    ours = ("STATE_ENGINE_", "MCP_AUTH_TOKEN", "SERVICE_PORT", "LOG_LEVEL", "XDG_STATE_HOME")
+    ours = ("STATE_ENGINE_", "MCP_AUTH_TOKEN", "SERVICE_PORT", "LOG_LEVEL", "XDG_STATE_HOME",
+            "NATS_", "BUS_PREFIX", "LLM_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     env.update(extra or {})
     return env
@@ -169,9 +170,11 @@ class Mcp:
 
 
 class HttpMcp(Mcp):
-    def __init__(self, url, token=None, timeout=20.0):
+    def __init__(self, url, token=None, timeout=20.0, tls=None):
+        """`tls`: an ssl.SSLContext, for https."""
         super().__init__()
         self._netloc = urllib.parse.urlsplit(url).netloc
+        self._tls = tls
         self._token = token
         self._timeout = timeout
         self._connection = None
@@ -191,7 +194,7 @@ class HttpMcp(Mcp):
         body = json.dumps(message).encode()
         try:
             if self._connection is None:
-                self._connection = http.client.HTTPConnection(self._netloc, timeout=self._timeout)
+                self._connection = self._connect()
             self._connection.request("POST", "/mcp", body, headers)
             response = self._connection.getresponse()
             text = response.read()
@@ -206,6 +209,11 @@ class HttpMcp(Mcp):
         if "error" in reply:
             raise RpcFault(reply["error"], response.status)
         return reply
+
+    def _connect(self):
+        if self._tls is None:
+            return http.client.HTTPConnection(self._netloc, timeout=self._timeout)
+        return http.client.HTTPSConnection(self._netloc, timeout=self._timeout, context=self._tls)
 
     def close(self):
         if self._connection is not None:

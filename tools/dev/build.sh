@@ -5,8 +5,8 @@
 configure() {
   local ninja="build/$1/build.ninja"
   case "$1" in
-    release | dev | tsan | lint) ;;
-    *) usage_error "unknown preset \"$1\" (release, dev, tsan, lint)" ;;
+    release | dev | tsan | lint | fuzz) ;;
+    *) usage_error "unknown preset \"$1\" (release, dev, tsan, lint, fuzz)" ;;
   esac
   if [ "$ninja" -nt CMakePresets.json ]; then return 0; fi
   logged "configure-$1" cmake --preset "$1"

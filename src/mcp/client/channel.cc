@@ -76,6 +76,7 @@ Result<std::unique_ptr<Channel>> open_socket_channel(const ClientOptions& option
 // ---- Streamable HTTP --------------------------------------------------------------------------
 
 struct Url {
+  bool tls = false;
   std::string host;
   std::string port;
   std::string authority;
@@ -83,20 +84,23 @@ struct Url {
 };
 
 Result<Url> parse_url(std::string_view text) {
-  constexpr std::string_view kScheme = "http://";
-  if (!text.starts_with(kScheme)) {
-    return invalid_argument(
-        "the URL must begin with http://, for example http://127.0.0.1:4270/mcp");
-  }
-  text.remove_prefix(kScheme.size());
+  constexpr std::string_view kPlain = "http://";
+  constexpr std::string_view kTls = "https://";
   Url url;
+  url.tls = text.starts_with(kTls);
+  if (!url.tls && !text.starts_with(kPlain)) {
+    return invalid_argument(
+        "the URL must begin with http:// or https://, for example http://127.0.0.1:4270/mcp");
+  }
+  text.remove_prefix(url.tls ? kTls.size() : kPlain.size());
   const auto slash = text.find('/');
   url.authority = std::string{text.substr(0, slash)};
   url.path = slash == std::string_view::npos ? "/mcp" : std::string{text.substr(slash)};
   const auto bracket = url.authority.find(']');
   const auto colon = url.authority.find(':', bracket == std::string::npos ? 0 : bracket);
   url.host = url.authority.substr(0, colon);
-  url.port = colon == std::string::npos ? "80" : url.authority.substr(colon + 1);
+  url.port =
+      colon == std::string::npos ? (url.tls ? "443" : "80") : url.authority.substr(colon + 1);
   if (url.host.starts_with('[') && url.host.ends_with(']')) {
     url.host = url.host.substr(1, url.host.size() - 2);
   }
@@ -133,7 +137,7 @@ std::string base64(std::string_view bytes) {
 class HttpChannel final : public Channel {
  public:
   HttpChannel(Url url, const ClientOptions& options)
-      : url_(std::move(url)), token_(options.token) {}
+      : url_(std::move(url)), token_(options.token), ca_file_(options.ca_file) {}
 
   Status send(std::string_view text, std::string_view method, std::string_view name,
               Deadline deadline) override {
@@ -142,6 +146,7 @@ class HttpChannel final : public Channel {
     if (!socket_ || (reader_ && !reader_->done()) || is_stale()) {
       auto socket = net::BlockingSocket::connect_tcp(url_.host, url_.port, deadline);
       if (!socket.ok()) return not_running(socket.error());
+      if (url_.tls) SE_RETURN_IF_ERROR(socket->start_tls(url_.host, ca_file_, deadline));
       socket_ = std::move(*socket);
     }
     reader_.emplace();
@@ -210,6 +215,7 @@ class HttpChannel final : public Channel {
 
   const Url url_;
   const std::string token_;
+  const std::string ca_file_;
   std::optional<net::BlockingSocket> socket_;
   std::optional<HttpReader> reader_;
   EventReader events_;

@@ -25,9 +25,10 @@
 namespace state_engine::mcp {
 
 struct ClientOptions {
-  std::string url;          // "http://127.0.0.1:4270/mcp"; wins over socket_path
+  std::string url;          // "http://127.0.0.1:4270/mcp", or https; wins over socket_path
   std::string socket_path;  // "/.../engine.sock"
   std::string token;        // bearer token; empty: none
+  std::string ca_file;      // PEM certificates to trust for https; empty: those of this machine
   std::string hello_client = "cli";
   std::string client_name = "state-engine";
   std::string client_version = "0.1.0";

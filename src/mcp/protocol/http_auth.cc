@@ -42,7 +42,8 @@ bool is_plain_authority(std::string_view host) {
 std::string HttpEndpoint::State::public_url(const net::HttpRequest& request) const {
   if (!options_.resource.public_url.empty()) return options_.resource.public_url;
   const std::string_view host = net::trim(request.headers.get("Host"));
-  return is_plain_authority(host) ? "http://" + std::string{host} : std::string{};
+  return is_plain_authority(host) ? (request.is_tls ? "https://" : "http://") + std::string{host}
+                                  : std::string{};
 }
 
 std::string HttpEndpoint::State::challenge(const net::HttpRequest& request, std::string_view error,
@@ -100,9 +101,19 @@ std::optional<HttpResponse> HttpEndpoint::State::check_scope(const net::HttpRequ
   return response;
 }
 
-bool HttpEndpoint::State::still_allowed(const Peer& peer) const {
-  const AuthOutcome outcome = authenticator_(peer.credentials);
-  return !outcome.failure && outcome.caller == peer.caller;
+bool HttpEndpoint::State::still_allowed(const Caller& caller,
+                                        const Credentials& credentials) const {
+  const AuthOutcome outcome = authenticator_(credentials);
+  return !outcome.failure && outcome.caller == caller;
+}
+
+void HttpEndpoint::State::recheck_access() {
+  for (const auto& session : sessions_.all()) {
+    if (still_allowed(session->caller, session->credentials)) continue;
+    session->in_flight.cancel_all();
+    sessions_.end(session);
+  }
+  access_.announce();
 }
 
 HttpResponse HttpEndpoint::State::metadata(const net::HttpRequest& request) const {

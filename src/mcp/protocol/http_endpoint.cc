@@ -175,7 +175,7 @@ HttpResponse HttpEndpoint::State::opened(HttpCall& call, Reply reply) {
   HttpResponse response = HttpResponse::json(200, std::move(reply.text));
   const auto version = json::find_string(call.message.params, "protocolVersion");
   if (!version) return response;  // The reply is an error then.
-  auto session = sessions_.create(call.context.caller, server_.subscriptions());
+  auto session = sessions_.create(call.peer.caller, call.peer.credentials, server_.subscriptions());
   if (!session) {
     response = rpc_failure(503, call.message.id,
                            {rpc::kInternalError, "too many sessions are open; try later", nullptr});
@@ -311,6 +311,8 @@ void HttpEndpoint::mount(net::HttpServer& http) {
     return state->serve_message(std::move(request), exchange);
   });
 }
+
+void HttpEndpoint::recheck_access() { state_->recheck_access(); }
 
 std::size_t HttpEndpoint::sessions() const { return state_->sessions(); }
 

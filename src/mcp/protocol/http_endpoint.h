@@ -54,6 +54,10 @@ class HttpEndpoint {
   // Adds the endpoint's routes.
   void mount(net::HttpServer& http);
 
+  // Asks again whether the peers of open streams and sessions are let in, and ends those that are
+  // not. Call it after a change of what the authenticator knows. Any thread.
+  void recheck_access();
+
   // Live legacy sessions and open listen streams, for metrics.
   std::size_t sessions() const;
   std::size_t listeners() const;

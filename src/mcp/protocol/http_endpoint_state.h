@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "mcp/protocol/access_watch.h"
 #include "mcp/protocol/era.h"
 #include "mcp/protocol/http_endpoint.h"
 #include "mcp/protocol/listen.h"
@@ -83,6 +84,8 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   // The document of RFC 9728.
   net::HttpResponse metadata(const net::HttpRequest& request) const;
 
+  void recheck_access();
+
   const HttpEndpointOptions& options() const { return options_; }
   std::size_t sessions() const { return sessions_.size(); }
   std::size_t listeners() const { return listeners_; }
@@ -94,7 +97,10 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
                                                 TransportKind transport, Peer& peer) const;
   std::optional<net::HttpResponse> check_scope(const net::HttpRequest& request,
                                                const HttpCall& call) const;
-  bool still_allowed(const Peer& peer) const;
+  bool still_allowed(const Caller& caller, const Credentials& credentials) const;
+  bool still_allowed(const Peer& peer) const {
+    return still_allowed(peer.caller, peer.credentials);
+  }
   std::string public_url(const net::HttpRequest& request) const;
   std::string challenge(const net::HttpRequest& request, std::string_view error,
                         std::string_view scope) const;
@@ -131,6 +137,7 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   const Authenticator authenticator_;
   ListenCounts listens_;
   SessionTable sessions_;
+  AccessChanges access_;
   net::TaskGroup calls_;
   std::atomic<std::size_t> listeners_{0};
 };

@@ -93,6 +93,7 @@ asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilt
   const EndWatch watch(writer, wake);
   ScopedListener updates(server_.subscriptions());
   updates.attach(wake);
+  AccessWatch access(access_, wake, options_.keep_alive);
   for (const std::string& uri : filter.uris) {
     SE_ASSERT(updates.add(uri, filter.uris.size()));
   }
@@ -102,15 +103,13 @@ asio::awaitable<void> HttpEndpoint::State::run_listen(std::string id, ListenFilt
       co_await writer.send(listen_result_text(id), "message");
       break;
     }
+    if (access.due() && !still_allowed(peer)) break;
     std::string events;
     for (const std::string& uri : updates.take()) {
       append_event(events, listen_update_text(id, uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) {
-      // A token may have been withdrawn or have expired meanwhile.
-      open = still_allowed(peer) && co_await writer.keep_alive();
-    }
+    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
   }
 }
 
@@ -234,20 +233,20 @@ asio::awaitable<void> HttpEndpoint::State::run_session_stream(std::shared_ptr<Se
   const auto ended = session->ended.token().on_cancel([wake] { wake.notify(); });
   session->updates.attach(wake);
   session->outbox.attach(wake);
+  AccessWatch access(access_, wake, options_.keep_alive);
   // A comment at once, so that clients and proxies see the stream open.
   if (first_event.empty()) first_event = ": open\n\n";
   bool open = co_await writer.send_raw(first_event);
   while (open && !writer.closed() && !writer.shutting_down().cancelled() &&
          !session->ended.cancelled()) {
+    if (access.due() && !still_allowed(peer)) break;
     std::string events;
     for (const std::string& text : session->outbox.take()) append_event(events, text);
     for (const std::string& uri : session->updates.take()) {
       append_event(events, legacy_update_text(uri));
     }
     open = co_await writer.send_raw(events);
-    if (open && !co_await wake.wait(options_.keep_alive)) {
-      open = still_allowed(peer) && co_await writer.keep_alive();
-    }
+    if (open && !co_await wake.wait(options_.keep_alive)) open = co_await writer.keep_alive();
   }
 }
 
@@ -267,7 +266,7 @@ HttpEndpoint::State::Response HttpEndpoint::State::serve_sse(net::HttpRequest re
   if (auto refused = authenticate(request, TransportKind::kLegacySse, peer)) {
     co_return std::move(*refused);
   }
-  auto session = sessions_.create(peer.caller, server_.subscriptions());
+  auto session = sessions_.create(peer.caller, peer.credentials, server_.subscriptions());
   if (!session) co_return HttpResponse::text(503, "too many sessions are open; try later\n");
   session->protocol_version = std::string{kLatestLegacyVersion};
   const bool first_stream = sessions_.open_stream(*session);

@@ -9,6 +9,7 @@
 
 #include "mcp/protocol/definitions.h"
 #include "mcp/protocol/input_required.h"
+#include "mcp/protocol/list_page.h"
 #include "mcp/protocol/message.h"
 #include "mcp/protocol/subscriptions.h"
 
@@ -98,7 +99,8 @@ struct Server::Registry {
   const Tool* called_tool(const Message& message) const;
   json::Object capabilities() const;
   std::string finish(const Outcome& outcome, const RequestContext& context) const;
-  std::optional<RpcError> check_cursor(const Message& message) const;
+  Outcome list_outcome(const Message& message, std::string_view list,
+                       const std::vector<std::string>& items) const;
 
   asio::awaitable<Outcome> discover(const Message& message, RequestContext& context);
   asio::awaitable<Outcome> initialize(const Message& message, RequestContext& context);
@@ -184,11 +186,22 @@ std::string Server::Registry::finish(const Outcome& outcome, const RequestContex
   return out;
 }
 
-std::optional<RpcError> Server::Registry::check_cursor(const Message& message) const {
-  // Every list fits one page, so no cursor was ever given out; the empty one means the start.
-  const json::Value* cursor = message.params.if_contains("cursor");
-  if (!cursor || (cursor->is_string() && cursor->get_string().empty())) return std::nullopt;
-  return invalid_params("invalid cursor: start again without one");
+// One page of `items`, each a JSON object as text.
+Outcome Server::Registry::list_outcome(const Message& message, std::string_view list,
+                                       const std::vector<std::string>& items) const {
+  const auto page = page_of(list, items.size(), options.list_page_max, message.params);
+  if (!page) return Outcome::failed(invalid_params("invalid cursor: start again without one"));
+  std::string members = "\"" + std::string{list} + "\":[";
+  for (std::size_t i = page->begin; i < page->end; ++i) {
+    if (i > page->begin) members.push_back(',');
+    members += items[i];
+  }
+  members.push_back(']');
+  if (!page->next_cursor.empty()) {
+    members += ",\"nextCursor\":";
+    json::write_string_to(members, page->next_cursor);
+  }
+  return Outcome::cached(std::move(members), options.list_ttl, true);
 }
 
 RpcError Server::Registry::server_fault(const Error& error, std::string_view what) const {
@@ -262,16 +275,11 @@ asio::awaitable<Outcome> Server::Registry::ping(const Message&, RequestContext&)
 
 asio::awaitable<Outcome> Server::Registry::tools_list(const Message& message,
                                                       RequestContext& context) {
-  if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
-  std::string members = "\"tools\":[";
-  bool first = true;
+  std::vector<std::string> items;
   for (const Tool& tool : tools) {
-    if (!offered_on(tool.definition, context.transport)) continue;
-    if (!std::exchange(first, false)) members.push_back(',');
-    members += tool.text;
+    if (offered_on(tool.definition, context.transport)) items.push_back(tool.text);
   }
-  members.push_back(']');
-  co_return Outcome::cached(std::move(members), options.list_ttl, true);
+  co_return list_outcome(message, "tools", items);
 }
 
 asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
@@ -298,19 +306,15 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
 }
 
 asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message, RequestContext&) {
-  if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
-  json::Array list;
-  for (const auto& resource : resources) list.push_back(describe(resource, "uri"));
-  co_return Outcome::cached("\"resources\":" + json::write(json::Value(std::move(list))),
-                            options.list_ttl, true);
+  std::vector<std::string> items;
+  for (const auto& resource : resources) items.push_back(json::write(describe(resource, "uri")));
+  co_return list_outcome(message, "resources", items);
 }
 
 asio::awaitable<Outcome> Server::Registry::templates_list(const Message& message, RequestContext&) {
-  if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
-  json::Array list;
-  for (const auto& item : templates) list.push_back(describe(item, "uriTemplate"));
-  co_return Outcome::cached("\"resourceTemplates\":" + json::write(json::Value(std::move(list))),
-                            options.list_ttl, true);
+  std::vector<std::string> items;
+  for (const auto& item : templates) items.push_back(json::write(describe(item, "uriTemplate")));
+  co_return list_outcome(message, "resourceTemplates", items);
 }
 
 asio::awaitable<Outcome> Server::Registry::resources_read(const Message& message,
@@ -344,11 +348,9 @@ asio::awaitable<Outcome> Server::Registry::resources_read(const Message& message
 }
 
 asio::awaitable<Outcome> Server::Registry::prompts_list(const Message& message, RequestContext&) {
-  if (auto error = check_cursor(message)) co_return Outcome::failed(std::move(*error));
-  json::Array list;
-  for (const auto& prompt : prompts) list.push_back(describe(prompt));
-  co_return Outcome::cached("\"prompts\":" + json::write(json::Value(std::move(list))),
-                            options.list_ttl, true);
+  std::vector<std::string> items;
+  for (const auto& prompt : prompts) items.push_back(json::write(describe(prompt)));
+  co_return list_outcome(message, "prompts", items);
 }
 
 asio::awaitable<Outcome> Server::Registry::prompts_get(const Message& message,

@@ -157,6 +157,7 @@ struct ServerOptions {
   std::string version;
   std::string instructions;                     // under about 800 characters
   std::chrono::milliseconds list_ttl{300'000};  // ttlMs of discover and the lists
+  std::size_t list_page_max = 100;              // entries in one page of a list
   std::size_t subscriptions_max = 256;          // URIs in one filter
   bool logging = false;                         // log messages to clients; deprecated in 2026-07-28
 };

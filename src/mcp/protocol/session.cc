@@ -59,8 +59,10 @@ SessionTable::SessionTable(std::size_t sessions_max, std::chrono::milliseconds i
                            Random& random)
     : sessions_max_(sessions_max), idle_max_(idle_max), random_(random) {}
 
-std::shared_ptr<Session> SessionTable::create(Caller caller, SubscriptionHub& hub) {
-  auto session = std::make_shared<Session>(random_hex(random_, kIdBytes), std::move(caller), hub);
+std::shared_ptr<Session> SessionTable::create(Caller caller, Credentials credentials,
+                                              SubscriptionHub& hub) {
+  auto session = std::make_shared<Session>(random_hex(random_, kIdBytes), std::move(caller),
+                                           std::move(credentials), hub);
   const auto now = std::chrono::steady_clock::now();
   session->last_used = now;
   const std::lock_guard lock(mutex_);
@@ -104,6 +106,14 @@ void SessionTable::end(const std::shared_ptr<Session>& session) {
 std::size_t SessionTable::size() const {
   const std::lock_guard lock(mutex_);
   return sessions_.size();
+}
+
+std::vector<std::shared_ptr<Session>> SessionTable::all() const {
+  std::vector<std::shared_ptr<Session>> sessions;
+  const std::lock_guard lock(mutex_);
+  sessions.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) sessions.push_back(session);
+  return sessions;
 }
 
 void SessionTable::expire(std::chrono::steady_clock::time_point now) {

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/json.h"
 #include "base/random.h"
@@ -42,11 +43,16 @@ class InFlight {
 };
 
 struct Session {
-  Session(std::string session_id, Caller session_caller, SubscriptionHub& hub)
-      : id(std::move(session_id)), caller(std::move(session_caller)), updates(hub) {}
+  Session(std::string session_id, Caller session_caller, Credentials session_credentials,
+          SubscriptionHub& hub)
+      : id(std::move(session_id)),
+        caller(std::move(session_caller)),
+        credentials(std::move(session_credentials)),
+        updates(hub) {}
 
   const std::string id;
   const Caller caller;
+  const Credentials credentials;  // what opened it, to ask again later
   std::string protocol_version;
   json::Object client_capabilities;
   ScopedListener updates;
@@ -67,7 +73,7 @@ class SessionTable {
 
   // A new session, or nullptr when the table is full of sessions with open streams. A full table
   // ends its longest idle session.
-  std::shared_ptr<Session> create(Caller caller, SubscriptionHub& hub);
+  std::shared_ptr<Session> create(Caller caller, Credentials credentials, SubscriptionHub& hub);
 
   // The session if it exists and belongs to `caller`; counts as use.
   std::shared_ptr<Session> find(std::string_view id, const Caller& caller);
@@ -78,6 +84,7 @@ class SessionTable {
 
   void end(const std::shared_ptr<Session>& session);
   std::size_t size() const;
+  std::vector<std::shared_ptr<Session>> all() const;
 
  private:
   void expire(std::chrono::steady_clock::time_point now);

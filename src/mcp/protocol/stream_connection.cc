@@ -101,7 +101,7 @@ asio::awaitable<void> StreamConnection::write_loop() {
     std::string text = collect();
     if (text.empty()) {
       if (idle() || broken_) break;
-      co_await write_wake_.wait();
+      if (!co_await write_wake_.wait(options_.recheck_every)) end_if_refused();
       continue;
     }
     if (!co_await stream_->write(std::move(text))) {
@@ -153,15 +153,30 @@ bool StreamConnection::take_hello(const std::string& line) {
 
 // Answers a refusal with the id of the request, so that the client can match it.
 bool StreamConnection::authenticate(std::string_view id) {
-  if (caller_) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (caller_ && now - checked_ < options_.recheck_every) return true;
+  checked_ = now;
   AuthOutcome outcome = authenticator_(credentials_);
   if (outcome.failure) {
+    listens_.clear();
     send_error(id, {rpc::kInvalidRequest, "not allowed: " + outcome.failure->message, nullptr});
     stream_->stop_reading();
     return false;
   }
   caller_ = std::move(outcome.caller);
   return true;
+}
+
+void StreamConnection::end_if_refused() {
+  if (!caller_ || input_ended_) return;
+  const AuthOutcome outcome = authenticator_(credentials_);
+  if (!outcome.failure && outcome.caller == *caller_) return;
+  listens_.clear();
+  stream_->stop_reading();
+}
+
+void StreamConnection::recheck_access() {
+  asio::post(stream_->executor(), [self = shared_from_this()] { self->end_if_refused(); });
 }
 
 void StreamConnection::take(const std::string& line) {

@@ -4,11 +4,12 @@
 // and updates. Reading pauses while too many requests are in flight or too much is unsent, so a
 // peer that does not read stops itself.
 //
-// Threads: the stream's strand, drain() and abort() from any thread.
+// Threads: the stream's strand; drain(), abort() and recheck_access() from any thread.
 
 #ifndef STATE_ENGINE_MCP_PROTOCOL_STREAM_CONNECTION_H_
 #define STATE_ENGINE_MCP_PROTOCOL_STREAM_CONNECTION_H_
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ class StreamConnection final : public std::enable_shared_from_this<StreamConnect
   // Ends listens and reading; what is in flight is still answered.
   void drain();
   void abort();
+  // Ends the stream if its peer is no longer let in.
+  void recheck_access();
 
  private:
   struct Call;
@@ -50,6 +53,7 @@ class StreamConnection final : public std::enable_shared_from_this<StreamConnect
   boost::asio::awaitable<void> run_call(std::shared_ptr<Call> call);
   bool take_hello(const std::string& line);
   bool authenticate(std::string_view id);
+  void end_if_refused();
   void take(const std::string& line);
   void take_request(Message message);
   void take_cancelled(const Message& message);
@@ -70,6 +74,7 @@ class StreamConnection final : public std::enable_shared_from_this<StreamConnect
   bool may_greet_;
   bool first_line_ = true;
   std::optional<Caller> caller_;
+  std::chrono::steady_clock::time_point checked_;
   std::optional<Era> era_;
   std::string protocol_version_;
   json::Object client_capabilities_;

@@ -59,6 +59,10 @@ class StreamEndpoint::State final : public std::enable_shared_from_this<StreamEn
   asio::awaitable<Status> serve_descriptors(int input, int output);
   asio::awaitable<void> shutdown(std::chrono::milliseconds grace);
 
+  void recheck_access() {
+    for (const auto& connection : all()) connection->recheck_access();
+  }
+
   std::size_t connections() const {
     const std::lock_guard lock(mutex_);
     return connections_.size();
@@ -173,6 +177,8 @@ Status StreamEndpoint::listen_unix(const std::string& path) { return state_->lis
 asio::awaitable<Status> StreamEndpoint::serve_descriptors(int input, int output) {
   return state_->serve_descriptors(input, output);
 }
+
+void StreamEndpoint::recheck_access() { state_->recheck_access(); }
 
 std::size_t StreamEndpoint::connections() const { return state_->connections(); }
 

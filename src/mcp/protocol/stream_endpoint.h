@@ -31,6 +31,8 @@ struct StreamEndpointOptions {
   std::size_t requests_in_flight_max = 64;
   std::size_t connections_max = 512;
   std::size_t listens_max = 32;  // per stream
+  // How often an open stream's peer is checked again; a signed token may expire.
+  std::chrono::milliseconds recheck_every = limits::kSseKeepAlive;
   std::string descriptor_token;  // the bearer token of serve_descriptors(); empty: none
 };
 
@@ -51,6 +53,10 @@ class StreamEndpoint {
   boost::asio::awaitable<Status> serve_descriptors(int input, int output);
 
   std::size_t connections() const;
+
+  // Asks again whether the peers of open streams are let in, and ends those that are not once what
+  // is in flight is answered. Call it after a change of what the authenticator knows. Any thread.
+  void recheck_access();
 
   // Stops accepting, ends listens, lets requests in flight finish until `grace` is over, closes.
   boost::asio::awaitable<void> shutdown(std::chrono::milliseconds grace);

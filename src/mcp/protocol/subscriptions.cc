@@ -12,11 +12,16 @@
 
 #include <boost/asio/post.hpp>
 
+#include "net/http_types.h"
+
 namespace state_engine::mcp {
 namespace {
 
 constexpr std::size_t kDirtyUrisMax = 256;     // per listener, beyond it collections stand in
 constexpr std::size_t kPendingUrisMax = 4096;  // in the hub, beyond it everything counts as changed
+
+// The one spelling of a URI that clients may percent-encode as they like ("user%3A1").
+std::string canonical(std::string_view uri) { return net::percent_decode(uri); }
 
 bool is_prefix(std::string_view uri) {
   return uri.ends_with('/') || uri.ends_with('.') || uri.ends_with('*');
@@ -63,30 +68,37 @@ void UpdateListener::attach(std::optional<net::WakeSignal> wake) {
 
 struct SubscriptionHub::Impl : std::enable_shared_from_this<SubscriptionHub::Impl> {
   using Listeners = std::vector<std::shared_ptr<UpdateListener>>;
+  // By the URI as subscribed, which is what a client wants to hear.
+  using BySpelling = std::map<std::string, Listeners>;
 
   explicit Impl(boost::asio::any_io_executor hub_executor) : executor(std::move(hub_executor)) {}
 
   void fan_out() {
     std::unordered_set<std::string> changed;
+    std::vector<const std::string*> order;
     bool everything = false;
     {
       const std::lock_guard lock(pending_mutex);
       changed.swap(pending);
+      order.swap(pending_order);
       everything = std::exchange(overflowed, false);
       scheduled = false;
     }
     const std::lock_guard lock(mutex);
     if (everything) mark_everything();
-    for (const std::string& uri : changed) mark_one(uri);
+    for (const std::string* uri : order) mark_one(*uri);
   }
 
   void mark_one(const std::string& uri) {
-    if (const auto found = exact.find(uri); found != exact.end()) {
-      for (const auto& listener : found->second) listener->mark(uri, uri);
+    const std::string key = canonical(uri);
+    if (const auto found = exact.find(key); found != exact.end()) {
+      for (const auto& [subscribed, listeners] : found->second) {
+        for (const auto& listener : listeners) listener->mark(subscribed, subscribed);
+      }
     }
     for (const auto& [length, by_uri] : prefixes) {
-      if (length > uri.size()) break;
-      const auto found = by_uri.find(uri.substr(0, length));
+      if (length > key.size()) break;
+      const auto found = by_uri.find(key.substr(0, length));
       if (found == by_uri.end()) continue;
       for (const auto& [subscribed, listeners] : found->second) {
         for (const auto& listener : listeners) listener->mark(uri, subscribed);
@@ -95,30 +107,34 @@ struct SubscriptionHub::Impl : std::enable_shared_from_this<SubscriptionHub::Imp
   }
 
   void mark_everything() {
-    for (const auto& [uri, listeners] : exact) {
-      for (const auto& listener : listeners) listener->mark(uri, uri);
-    }
+    for (const auto& [uri, by_subscribed] : exact) mark_all(by_subscribed);
     for (const auto& [length, by_uri] : prefixes) {
-      for (const auto& [prefix, by_subscribed] : by_uri) {
-        for (const auto& [subscribed, listeners] : by_subscribed) {
-          for (const auto& listener : listeners) listener->mark(subscribed, subscribed);
-        }
-      }
+      for (const auto& [prefix, by_subscribed] : by_uri) mark_all(by_subscribed);
+    }
+  }
+
+  static void mark_all(const BySpelling& by_subscribed) {
+    for (const auto& [subscribed, listeners] : by_subscribed) {
+      for (const auto& listener : listeners) listener->mark(subscribed, subscribed);
     }
   }
 
   Listeners& slot(const std::string& uri) {
-    if (!is_prefix(uri)) return exact[uri];
-    const std::string prefix{prefix_of(uri)};
+    const std::string key = canonical(uri);
+    if (!is_prefix(key)) return exact[key][uri];
+    const std::string prefix{prefix_of(key)};
     return prefixes[prefix.size()][prefix][uri];
   }
 
   void drop_if_empty(const std::string& uri) {
-    if (!is_prefix(uri)) {
-      if (exact[uri].empty()) exact.erase(uri);
+    const std::string key = canonical(uri);
+    if (!is_prefix(key)) {
+      auto& by_subscribed = exact[key];
+      if (by_subscribed[uri].empty()) by_subscribed.erase(uri);
+      if (by_subscribed.empty()) exact.erase(key);
       return;
     }
-    const std::string prefix{prefix_of(uri)};
+    const std::string prefix{prefix_of(key)};
     auto& by_uri = prefixes[prefix.size()];
     auto& by_subscribed = by_uri[prefix];
     if (by_subscribed[uri].empty()) by_subscribed.erase(uri);
@@ -137,13 +153,14 @@ struct SubscriptionHub::Impl : std::enable_shared_from_this<SubscriptionHub::Imp
 
   std::mutex pending_mutex;
   std::unordered_set<std::string> pending;
+  std::vector<const std::string*> pending_order;  // into `pending`, by first change
   bool overflowed = false;
   bool scheduled = false;
 
   std::mutex mutex;
-  std::unordered_map<std::string, Listeners> exact;
+  std::unordered_map<std::string, BySpelling> exact;
   // By length, then by prefix, then by the URI as subscribed ("a/" and "a/*" share a prefix).
-  std::map<std::size_t, std::unordered_map<std::string, std::map<std::string, Listeners>>> prefixes;
+  std::map<std::size_t, std::unordered_map<std::string, BySpelling>> prefixes;
   std::unordered_map<std::shared_ptr<UpdateListener>, std::vector<std::string>> uris_of;
 };
 
@@ -185,7 +202,8 @@ void SubscriptionHub::notify(std::string_view uri) {
   {
     const std::lock_guard lock(impl_->pending_mutex);
     if (impl_->pending.size() < kPendingUrisMax) {
-      impl_->pending.emplace(uri);
+      const auto [added, fresh] = impl_->pending.emplace(uri);
+      if (fresh) impl_->pending_order.push_back(&*added);
     } else {
       impl_->overflowed = true;
     }

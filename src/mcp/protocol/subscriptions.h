@@ -49,6 +49,7 @@ class SubscriptionHub {
   ~SubscriptionHub();
 
   // Subscribes `listener` to `uri`; one that ends in "/", "." or "*" stands for all it begins.
+  // Percent-encoding makes no difference; the listener hears the URI as it wrote it.
   // Adding twice is the same as once.
   // Returns false if the listener would then have more than `uris_max`.
   bool add(const std::shared_ptr<UpdateListener>& listener, const std::string& uri,

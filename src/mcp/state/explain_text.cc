@@ -4,12 +4,34 @@
 
 #include <fmt/format.h>
 
+#include "engine/rule_records.h"
 #include "wire/json_codec.h"
 
 namespace state_engine::mcp {
 namespace {
 
 constexpr std::size_t kValueShown = 120;
+
+// An answer leaves out the far ends of a chain beyond this (I13).
+constexpr std::size_t kDataBytesMax = 1024 * 1024;
+constexpr std::size_t kTextBytesMax = 128 * 1024;
+
+// How much of an answer is still free. Whatever is left out is remembered.
+class Room {
+ public:
+  // True if `value` still fits, which takes its room.
+  bool take(const json::Object& value) {
+    const std::size_t bytes = json::write(value).size();
+    if (full_ || bytes > left_) full_ = true;
+    if (!full_) left_ -= bytes;
+    return !full_;
+  }
+  bool full() const { return full_; }
+
+ private:
+  std::size_t left_ = kDataBytesMax;
+  bool full_ = false;
+};
 
 // Text of others on one line: control characters are escaped, so that a reason can neither forge a
 // line of the story nor drive the terminal that shows it.
@@ -57,16 +79,7 @@ std::string outcome(const LogEntry& entry) {
 
 void add_rules(std::string& out, const LogEntry& entry, const std::string& indent) {
   for (const RuleRecord& rule : entry.rules) {
-    const std::string name =
-        rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
-    if (!rule.error.empty()) {
-      out += fmt::format("{}{} failed: {}\n", indent, name, plain(rule.error));
-    } else if (rule.matched) {
-      out += fmt::format("{}{} matched: {} effect(s), {} derived mutation(s)\n", indent, name,
-                         rule.effects, rule.derived);
-    } else {
-      out += fmt::format("{}{} did not match\n", indent, name);
-    }
+    out += fmt::format("{}{}\n", indent, plain(rule_words(rule)));
   }
 }
 
@@ -107,10 +120,21 @@ json::Object encode_mutation(const ExplainedMutation& mutation) {
   return {{"entry", wire::encode_log_entry(mutation.entry)}, {"effects", std::move(effects)}};
 }
 
-json::Array encode_mutations(const std::vector<ExplainedMutation>& mutations) {
+json::Array encode_mutations(const std::vector<ExplainedMutation>& mutations, Room& room) {
   json::Array array;
-  for (const ExplainedMutation& mutation : mutations) array.push_back(encode_mutation(mutation));
+  for (const ExplainedMutation& mutation : mutations) {
+    json::Object encoded = encode_mutation(mutation);
+    if (!room.take(encoded)) break;
+    array.push_back(std::move(encoded));
+  }
   return array;
+}
+
+// Cuts at the end of a line.
+std::string cut(std::string text) {
+  if (text.size() <= kTextBytesMax) return text;
+  text.resize(text.rfind('\n', kTextBytesMax) + 1);
+  return text + "... (the rest is left out; see get_history)\n";
 }
 
 }  // namespace
@@ -147,19 +171,23 @@ std::string explain_text(const Explanation& explanation) {
 }
 
 json::Object encode_explanation(const Explanation& explanation) {
-  json::Array rejected;
-  for (const LogEntry& entry : explanation.rejected_since) {
-    rejected.push_back(wire::encode_log_entry(entry));
-  }
+  Room room;
   json::Object out;
   out["subject"] = encode_mutation(explanation.subject);
-  out["causes"] = encode_mutations(explanation.causes);
-  out["consequences"] = encode_mutations(explanation.consequences);
+  out["causes"] = encode_mutations(explanation.causes, room);
+  out["consequences"] = encode_mutations(explanation.consequences, room);
+  json::Array rejected;
+  for (const LogEntry& entry : explanation.rejected_since) {
+    json::Object encoded = wire::encode_log_entry(entry);
+    if (!room.take(encoded)) break;
+    rejected.push_back(std::move(encoded));
+  }
   out["rejectedSince"] = std::move(rejected);
+  if (room.full()) out["truncated"] = true;
   out["current"] = explanation.current != nullptr
                        ? json::Value(wire::encode_snapshot(*explanation.current))
                        : json::Value(nullptr);
-  out["text"] = explain_text(explanation);
+  out["text"] = cut(explain_text(explanation));
   return out;
 }
 

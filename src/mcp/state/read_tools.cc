@@ -91,7 +91,12 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   const Timestamp now = engine_.now();
   std::string map = "{";
   std::vector<std::pair<std::string, std::vector<std::string>>> similar;
+  json::Array omitted;
   for (const std::string& key : keys) {
+    if (map.size() > kPageBytesMax) {
+      omitted.emplace_back(key);
+      continue;
+    }
     SnapshotPtr snapshot = view.find(key);
     if (snapshot != nullptr && !snapshot->visible_at(now)) snapshot = nullptr;
     if (snapshot == nullptr && key.size() <= 128) {
@@ -103,6 +108,7 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   map += '}';
   std::string text = R"({"snapshots":)" + map + R"(,"asOfSeq":)" + std::to_string(view.seq());
   if (!similar.empty()) text += R"(,"similarKeys":)" + similar_text(similar);
+  if (!omitted.empty()) text += R"(,"omittedKeys":)" + json::write(omitted);
   text += '}';
   ToolResult result = ToolResult::object_text(std::move(text));
   // The reference answers with the bare map, and gateways on this transport expect it.

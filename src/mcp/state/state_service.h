@@ -11,6 +11,7 @@
 #define STATE_ENGINE_MCP_STATE_STATE_SERVICE_H_
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "base/random.h"
@@ -32,6 +33,10 @@ class StateService {
   // REQUIRES: the engine has not started.
   void install(Server& server);
 
+  // The policy in force, as Policy::source() writes it: what a refused key could have been.
+  // Any thread.
+  void use_policy_source(const std::string& source);
+
   // The text for clients' models: what this server is and how to use it well.
   static std::string instructions();
 
@@ -52,8 +57,13 @@ class StateService {
   boost::asio::awaitable<Result<std::vector<ResourceContents>>> read_resource(std::string uri);
   boost::asio::awaitable<Result<PromptResult>> resume_prompt(json::Object arguments);
 
+  // A sentence with the allowed keys for whoever used another; else empty.
+  std::string hint(RejectionCode code) const;
+
   Engine& engine_;
   Random& random_;
+  mutable std::mutex mutex_;  // guards the text; replaced on reload
+  std::string allowed_keys_;
   PageCursors cursors_;
 };
 

@@ -13,6 +13,8 @@
 namespace state_engine::mcp {
 namespace {
 
+constexpr std::size_t kAllowedBytesMax = 1024;
+
 // The actor of a request: what its credential says. The one shared token speaks for a bot, whose
 // user the request may name.
 std::string actor_of(const RequestContext& context) {
@@ -57,10 +59,11 @@ std::string remedy(RejectionCode code) {
   return code == RejectionCode::kNone ? "" : std::string(info(code).remedy);
 }
 
-ToolResult rejection(const MutationResult& result) {
+ToolResult rejection(const MutationResult& result, const std::string& hint) {
   std::string text = json::write(wire::encode_result(result));
   text += fmt::format("\nRejected ({}): {}. {}", to_string(result.code), result.error,
-                      remedy(result.code));
+                      remedy(result.code)) +
+          hint;
   if (result.code == RejectionCode::kVersionConflict) {
     if (result.current != nullptr) {
       text += fmt::format(
@@ -75,17 +78,41 @@ ToolResult rejection(const MutationResult& result) {
   return ToolResult::error(std::move(text));
 }
 
-ToolResult rejection(const TransactionResult& result) {
+ToolResult rejection(const TransactionResult& result, const std::string& hint) {
   std::string text = json::write(wire::encode_transaction_result(result));
   text += fmt::format("\nRejected ({}), nothing was applied", to_string(result.code));
   if (result.failed_index) text += fmt::format("; mutation {} failed", *result.failed_index);
-  text += fmt::format(": {}. {}", result.error, remedy(result.code));
+  text += fmt::format(": {}. {}", result.error, remedy(result.code)) + hint;
   return ToolResult::error(std::move(text));
 }
 
 Origin origin_of(const RequestContext& context) { return {context.caller.principal, true}; }
 
 }  // namespace
+
+void StateService::use_policy_source(const std::string& source) {
+  const auto value = json::parse(source, json::trusted_limits());
+  if (!value.ok() || !value->is_object()) return;
+  const json::Value* keys = json::find(value->get_object(), "allowedKeys");
+  if (keys == nullptr || !keys->is_array()) return;
+  std::string text;
+  std::size_t shown = 0;
+  for (const json::Value& key : keys->get_array()) {
+    if (!key.is_string() || text.size() + key.get_string().size() > kAllowedBytesMax) break;
+    text += fmt::format("{}{}", shown == 0 ? "" : ", ", std::string_view(key.get_string()));
+    ++shown;
+  }
+  const std::size_t more = keys->get_array().size() - shown;
+  if (more > 0) text += fmt::format("{}and {} more", shown == 0 ? "" : ", ", more);
+  const std::lock_guard lock(mutex_);
+  allowed_keys_ = std::move(text);
+}
+
+std::string StateService::hint(RejectionCode code) const {
+  if (code != RejectionCode::kKeyNotAllowed) return {};
+  const std::lock_guard lock(mutex_);
+  return allowed_keys_.empty() ? "" : fmt::format(" Allowed keys: {}.", allowed_keys_);
+}
 
 StateService::Reply StateService::propose_mutation(json::Object arguments,
                                                    RequestContext& context) {
@@ -108,7 +135,9 @@ StateService::Reply StateService::propose_mutation(json::Object arguments,
   const MutationResult result =
       co_await engine_.propose(std::move(proposal), origin_of(context), options);
   // A dry run did what was asked, whatever it found.
-  if (!result.accepted && !options.dry_run) co_return rejection(result);
+  if (!result.accepted && !options.dry_run) {
+    co_return rejection(result, hint(result.code));
+  }
   co_return ToolResult::object(wire::encode_result(result));
 }
 
@@ -144,7 +173,9 @@ StateService::Reply StateService::propose_transaction(json::Object arguments,
   }
   const TransactionResult result =
       co_await engine_.propose_transaction(std::move(transaction), origin_of(context), options);
-  if (!result.accepted && !options.dry_run) co_return rejection(result);
+  if (!result.accepted && !options.dry_run) {
+    co_return rejection(result, hint(result.code));
+  }
   co_return ToolResult::object(wire::encode_transaction_result(result));
 }
 

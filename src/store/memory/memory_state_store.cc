@@ -20,7 +20,7 @@ bool matches(const LogQuery& query, const LogEntry& entry) {
          is(query.key, entry.proposal.key) && entry.proposal.key.starts_with(query.prefix) &&
          is(query.actor, entry.proposal.actor) && is(query.mutation_id, entry.proposal.id) &&
          is(query.causation_id, entry.proposal.causation_id) &&
-         is(query.transaction_id, entry.transaction_id);
+         is(query.transaction_id, entry.transaction_id) && is(query.engine_id, entry.engine_id);
 }
 
 }  // namespace

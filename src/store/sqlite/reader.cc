@@ -67,7 +67,8 @@ struct LogWhere {
 
 bool only_prefix(const LogQuery& query) {
   return !query.prefix.empty() && query.key.empty() && query.actor.empty() &&
-         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty();
+         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty() &&
+         query.engine_id.empty();
 }
 
 // The most selective criterion keeps its index (the others get a unary plus), so that the rows come
@@ -86,6 +87,7 @@ LogWhere log_where(const LogQuery& query, bool by_seq) {
   where.equal(column("key", query.key), query.key);
   where.equal(column("actor", query.actor), query.actor);
   where.starts_with(column("key", query.prefix), query.prefix);
+  where.equal("+engine_id", query.engine_id);
   return where;
 }
 
