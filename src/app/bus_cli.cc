@@ -71,6 +71,10 @@ void add_bus_options(CLI::App& command, BusOptions& bus) {
       .add_option("--nats-actors", bus.actors,
                   "Who proposes: what the body says, or the last token of the subject")
       ->transform(CLI::CheckedTransformer(actors, CLI::ignore_case));
+  command.add_flag("!--no-nats-rpc", bus.rpc, "Do not answer requests (rpc.state.engine.v1.*)");
+  command.add_flag("!--no-register", bus.registers, "Do not register with the tool gateway");
+  command.add_option("--register-url", bus.register_url,
+                     "How the tool gateway reaches this engine's /sse");
 }
 
 }  // namespace state_engine

@@ -14,8 +14,8 @@
 #include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
-#include "app/engine_proposer.h"
 #include "app/obs_host.h"
+#include "app/proposers.h"
 #include "app/twitch_host.h"
 #include "app/version.h"
 
@@ -137,7 +137,8 @@ class Integrations {
     twitch_settings_ = read_twitch_settings(loaded, problems, warnings);
     if (!problems.empty()) return invalid_argument(config::to_text(problems));
     if (obs_config) {
-      obs_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:obs");
+      obs_proposer_ =
+          std::make_unique<EngineProposer>(host.engine(), "obs-bridge", "in-process:obs");
       auto obs = ObsHost::create(service, host.bus(), *obs_proposer_, std::move(*obs_config));
       if (!obs.ok()) return std::move(obs).error();
       obs_ = std::move(*obs);
@@ -146,7 +147,8 @@ class Integrations {
       service.log().warn("configuration", {{"warning", warning}});
     }
     if (twitch_settings_) {
-      twitch_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:twitch");
+      twitch_proposer_ = std::make_unique<EngineProposer>(
+          host.engine(), std::string(twitch::kTwitchActor), "in-process:twitch");
       twitch_ =
           std::make_unique<TwitchHost>(service, *twitch_proposer_, engine_reader(host.engine()));
     }
@@ -170,6 +172,17 @@ class Integrations {
   std::unique_ptr<EngineProposer> twitch_proposer_;
   std::unique_ptr<TwitchHost> twitch_;
 };
+
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"http://0.0.0.0:", "http://[::]:"}) {
+    if (url.starts_with(any)) {
+      return "http://state-engine.bitbrat.local:" + url.substr(any.size());
+    }
+  }
+  return url;
+}
 
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
@@ -209,6 +222,7 @@ int serve(const ServeOptions& options) {
   if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
+    host.announce(options.public_url.empty() ? gateway_url(service) : options.public_url);
     service.run([&] { reload(service, host); });
   }
   bot.reset();
