@@ -13,6 +13,7 @@
 
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/ingress_command.h"
 #include "app/mock_command.h"
 #include "app/offline.h"
 #include "app/serve.h"
@@ -271,6 +272,7 @@ int run(int argc, char** argv) {
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
   add_bot_command(app, exit_code);
+  add_ingress_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);

@@ -2,7 +2,6 @@
 
 #include "app/twitch_host.h"
 
-#include <cstdio>
 #include <filesystem>
 
 #include "integrations/twitch/event_types.h"
@@ -185,18 +184,6 @@ std::optional<twitch::TwitchSettings> read_twitch_settings(const config::LoadedC
   reading.settings.tokens_file = beside(loaded.file, reading.settings.tokens_file);
   reading.settings.webhook.secret_file = beside(loaded.file, reading.settings.webhook.secret_file);
   return std::move(reading.settings);
-}
-
-bool load_twitch_or_complain(const std::string& config_file, Log& log,
-                             std::optional<twitch::TwitchSettings>& settings) {
-  if (config_file.empty()) return true;
-  config::ConfigProblems problems;
-  std::vector<std::string> warnings;
-  settings = read_twitch_settings(config::load_config(config_file), problems, warnings);
-  for (const std::string& warning : warnings) log.warn("configuration", {{"warning", warning}});
-  if (problems.empty()) return true;
-  std::fprintf(stderr, "%s\n", config::to_text(problems).c_str());
-  return false;
 }
 
 twitch::StateReader engine_reader(Engine& engine) {

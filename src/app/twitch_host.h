@@ -74,10 +74,6 @@ std::optional<twitch::TwitchSettings> read_twitch_settings(const config::LoadedC
                                                            config::ConfigProblems& problems,
                                                            std::vector<std::string>& warnings);
 
-// The same from a file, empty = none; prints the problems and returns false if there are any.
-bool load_twitch_or_complain(const std::string& config_file, Log& log,
-                             std::optional<twitch::TwitchSettings>& settings);
-
 // Reads the engine of this process, which outlives the reader.
 twitch::StateReader engine_reader(Engine& engine);
 
