@@ -1,3 +1,5 @@
+// The mock needs no engine, so it has no Service: a server, a clock, and two signals to wait for.
+
 #include "app/mock_command.h"
 
 #include <cctype>

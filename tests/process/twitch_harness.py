@@ -77,6 +77,14 @@ class MockTwitch:
         assert status == 200 and answer["ok"], text
         return answer
 
+    def authorize(self, scope):
+        """New tokens of the first channel's user, with that scope only."""
+        client = json.loads(self.tokens.read_text())["clientId"]
+        status, text = self.request(
+            "POST", f"/auth/authorize?client_id={client}&user_id=1001&scope={scope}")
+        assert status == 200, text
+        return json.loads(text)
+
     def report(self):
         return json.loads(self.request("GET", "/control/report")[1])
 

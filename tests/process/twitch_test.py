@@ -201,7 +201,7 @@ class Link(TwitchCase):
         engine.start()
         client = engine.http()
         wait_until(lambda: self.metric(engine, "reconciled_total") >= 1, 20, "the reconcile")
-        wait_until(lambda: self.metric(engine, "proposals_total", "unchanged") >= 4, 20, "no change")
+        wait_until(lambda: self.metric(engine, "proposals_total", "unchanged") >= 4, 20, "4 looks")
         self.assertEqual(len(client.history()), entries)
 
 
@@ -241,10 +241,7 @@ class Tokens(TwitchCase):
         self.assertEqual(engine.get("/readyz")[0], 200)
 
         # Somebody puts good tokens there, without the scope for one subscription.
-        status, text = mock.request(
-            "POST", f"/auth/authorize?client_id={tokens['clientId']}&user_id=1001&scope=bits:read")
-        self.assertEqual(status, 200, text)
-        made = json.loads(text)
+        made = mock.authorize("bits:read")
         tokens.update(accessToken=made["access_token"], refreshToken=made["refresh_token"])
         mock.tokens.write_text(json.dumps(tokens))
         wait_until(lambda: mock.enabled() == 3, 60, "the subscriptions")
@@ -252,8 +249,7 @@ class Tokens(TwitchCase):
     def test_a_missing_scope_is_named_and_the_rest_goes_on(self):
         mock = self.mock()
         tokens = json.loads(mock.tokens.read_text())
-        made = json.loads(mock.request(
-            "POST", f"/auth/authorize?client_id={tokens['clientId']}&user_id=1001&scope=bits:read")[1])
+        made = mock.authorize("bits:read")
         tokens.update(accessToken=made["access_token"], refreshToken=made["refresh_token"])
         mock.tokens.write_text(json.dumps(tokens))
         more = ("  subscriptions: {channel.subscribe: {enabled: true, "

@@ -1,3 +1,7 @@
+// One way through for every call: token, send, on 401 renew and send again, then a status becomes a
+// code by what the caller can do about it. Twitch's message texts are shown, never parsed, with one
+// exception: 400 for a dead session looks like 400 for a wrong body but for its message.
+
 #include "integrations/twitch/helix_client.h"
 
 #include <algorithm>

@@ -6,8 +6,9 @@
 #include <deque>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
 #include <gtest/gtest.h>
 
 namespace state_engine::twitch {
@@ -74,9 +75,10 @@ class ProposalQueueTest : public testing::Test {
   // Hands over everything that was pushed, then ends.
   void drain(ProposalQueue& queue) {
     queue.stop();
-    boost::asio::co_spawn(context_, queue.run(), boost::asio::detached);
+    auto ended = boost::asio::co_spawn(context_, queue.run(), boost::asio::use_future);
     context_.run();
     context_.restart();
+    ended.get();
   }
 
   ProposalQueue queue(StateReader reader = {}) {
@@ -190,9 +192,10 @@ TEST_F(ProposalQueueTest, AbandoningEndsItInTheMiddleOfATry) {
   for (int i = 0; i < 1000; ++i) proposer_.fail(ErrorCode::kUnavailable);
   auto tested = queue();
   ASSERT_TRUE(tested.push(outgoing("a")));
-  boost::asio::co_spawn(context_, tested.run(), boost::asio::detached);
+  auto ended = boost::asio::co_spawn(context_, tested.run(), boost::asio::use_future);
   boost::asio::post(context_, [&] { tested.abandon(); });
   context_.run();
+  ended.get();
   EXPECT_LT(proposer_.asked.size(), 1000u);
 }
 
