@@ -14,6 +14,7 @@
 #include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/ingress_command.h"
 #include "app/mock_command.h"
 #include "app/obs_command.h"
 #include "app/offline.h"
@@ -288,6 +289,7 @@ int run(int argc, char** argv) {
   add_provision_nats(app, provision_options, exit_code);
   add_bot_command(app, exit_code);
   add_obs_command(app, exit_code);
+  add_ingress_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);
