@@ -154,7 +154,8 @@ class Tls(harness.ProcessTest):
         idle = [socket.create_connection(self.address(engine), timeout=15) for _ in range(50)]
         for number, link in enumerate(idle):
             self.addCleanup(link.close)
-            link.sendall((b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")[number % 3])
+            starts = (b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+            link.sendall(starts[number % 3])
         mcp = engine.http(tls=self.trusting())
         self.assertTrue(mcp.propose("a.x", 1).accepted)
         for link in idle:  # The server ends each of them by itself.
