@@ -85,6 +85,13 @@ class Tls(harness.ProcessTest):
         named = url.replace("127.0.0.1", "localhost")
         env = {"STATE_ENGINE_CA": str(self.crt), "STATE_ENGINE_URL": named}
         self.assertEqual(harness.run_cli("get", "--value", "a.x", env=env).out, "1\n")
+        watch = subprocess.Popen(
+            [harness.engine_binary(), "watch", "--json", "--count", "1", "--after", "1", "--url",
+             url, "--ca", str(self.crt)], stdout=subprocess.PIPE, env=harness.clean_environment())
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.kill)
+        engine.http(tls=self.trusting()).propose("a.x", 2)
+        self.assertEqual(json.loads(watch.communicate(timeout=30)[0])["value"], 2)
         strange = harness.run_cli("get", "a.x", "--url", url)
         self.assertEqual(strange.code, 1)
         self.assertIn("--ca FILE", strange.err)
