@@ -35,9 +35,10 @@ function(se_library name)
   endif()
 endfunction()
 
-# se_test(NAME LABEL fast|slow|live SOURCES ... DEPS ... LIBS ...): one GoogleTest program.
+# se_test(NAME LABEL fast|slow|live SOURCES ... DEPS ... LIBS ...): one GoogleTest program. WHOLE
+# makes it one CTest instead of one per case, for programs with a costly start; exit code 77 = SKIP.
 function(se_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "WHOLE" "LABEL;TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT ARG_LABEL)
     set(ARG_LABEL fast)
   endif()
@@ -54,6 +55,12 @@ function(se_test name)
   target_compile_definitions(${name} PRIVATE
     SE_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  if(ARG_WHOLE)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
+      SKIP_RETURN_CODE 77)
+    return()
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT})
 endfunction()

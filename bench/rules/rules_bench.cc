@@ -145,10 +145,11 @@ double measure(const Case& item) {
 
 // ---- Rule sets -------------------------------------------------------------------------------
 
-class NoState final : public StateLookup, public TruthStore {
+class NoState final : public StateLookup, public MemoryLookup {
  public:
   const Snapshot* find(std::string_view /*key*/) const override { return nullptr; }
-  std::optional<bool> truth(std::string_view /*rule*/, std::string_view /*key*/) const override {
+  std::optional<RuleMemory> memory(std::string_view /*rule*/,
+                                   std::string_view /*key*/) const override {
     return std::nullopt;
   }
 };

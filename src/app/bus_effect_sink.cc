@@ -10,6 +10,7 @@ boost::asio::awaitable<Delivery> BusEffectSink::deliver(const Effect& effect) {
     case PublishOutcome::kPublished:
       co_return Delivery::kDelivered;
     case PublishOutcome::kNoSubscriber:
+    case PublishOutcome::kRefused:  // nobody will ever get it; the bus has said why
       co_return Delivery::kNoSubscriber;
     case PublishOutcome::kRetry:
       co_return Delivery::kRetry;

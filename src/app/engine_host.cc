@@ -33,19 +33,22 @@ EngineHost::EngineHost(Service& service, std::unique_ptr<StateStore> store,
     : service_(service),
       config_file_(options.config_file),
       store_(std::move(store)),
-      sink_(bus_,
+      bus_side_(service, options),
+      sink_(bus_side_.bus(),
             options.raw_egress ? wire::EgressShape::kRaw : wire::EgressShape::kInternalEventV2),
       metrics_(service.metrics(), service.health()),
-      strand_(service.runtime().make_strand()),
+      strand_(service.runtime().make_engine_strand()),
       expiry_timer_(strand_),
       outbox_timer_(strand_),
       engine_({strand_, *store_, sink_, service.clock(), service.random(), service.log(), metrics_,
                expiry_timer_, outbox_timer_, end_process}),
       tools_(engine_, service.random()) {
   tools_.install(service.mcp());
+  bus_side_.attach(engine_, *store_);
 }
 
 Status EngineHost::start(const config::CompiledConfig& config) {
+  SE_RETURN_IF_ERROR(bus_side_.connect());
   Status status;
   service_.runtime().run_blocking(
       [](Engine& engine, EngineConfig loaded, Status& out) -> boost::asio::awaitable<void> {
@@ -53,6 +56,7 @@ Status EngineHost::start(const config::CompiledConfig& config) {
       }(engine_, engine_config(config), status));
   if (status.ok()) {
     tools_.use_policy_source(config.policy->source());
+    bus_side_.start();
     service_.health().set("store", true, "up");
     service_.health().set_started(true);
   }
@@ -81,6 +85,9 @@ void EngineHost::reload() {
   metrics_.count_reload(done);
   if (done) {
     tools_.use_policy_source(compiled.config->policy->source());
+    for (const std::string& warning : compiled.config->warnings) {
+      service_.log().warn("configuration", {{"warning", warning}});
+    }
     service_.log().info("configuration reloaded",
                         {{"policyRevision", compiled.config->policy->revision()},
                          {"ruleRevision", compiled.config->rules->revision()}});
@@ -91,12 +98,14 @@ void EngineHost::reload() {
 }
 
 void EngineHost::stop() {
-  service_.runtime().run_blocking(
-      [](Engine& engine, StateStore& store, Log& log) -> boost::asio::awaitable<void> {
-        co_await engine.stop();
-        const Status closed = co_await store.close();
-        if (!closed.ok()) log.error("the store did not close", {{"error", closed.error().message}});
-      }(engine_, *store_, service_.log()));
+  service_.runtime().run_blocking([](BusSide& bus, Engine& engine, StateStore& store,
+                                     Log& log) -> boost::asio::awaitable<void> {
+    co_await bus.stop_intake();
+    co_await engine.stop();
+    co_await bus.close();
+    const Status closed = co_await store.close();
+    if (!closed.ok()) log.error("the store did not close", {{"error", closed.error().message}});
+  }(bus_side_, engine_, *store_, service_.log()));
 }
 
 Result<std::unique_ptr<StateStore>> open_store(const ServeOptions& options, Service& service) {

@@ -8,10 +8,10 @@
 
 #include "app/asio_timer.h"
 #include "app/bus_effect_sink.h"
+#include "app/bus_side.h"
 #include "app/metrics.h"
 #include "app/serve.h"
 #include "app/service.h"
-#include "bus/memory/memory_bus.h"
 #include "config/config.h"
 #include "engine/engine.h"
 #include "mcp/state/state_service.h"
@@ -28,14 +28,14 @@ class EngineHost {
   void reload();
   void stop();
 
-  Bus& bus() { return bus_; }
+  Bus& bus() { return bus_side_.bus(); }
   Engine& engine() { return engine_; }
 
  private:
   Service& service_;
   std::string config_file_;
   std::unique_ptr<StateStore> store_;
-  MemoryBus bus_;
+  BusSide bus_side_;
   BusEffectSink sink_;
   EngineMetrics metrics_;
   boost::asio::any_io_executor strand_;

@@ -11,6 +11,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/bot_command.h"
+#include "app/bus_cli.h"
+#include "app/mock_command.h"
 #include "app/offline.h"
 #include "app/serve.h"
 #include "app/tokens.h"
@@ -92,6 +95,7 @@ void add_serve(CLI::App& app, ServeOptions& options, int& exit_code) {
       ->add_option("--listen", options.listen,
                    "HOST:PORT; port 0 takes a free one (STATE_ENGINE_HOST, SERVICE_PORT)")
       ->capture_default_str();
+  add_bus_options(*command, options.bus);
   command->add_option("--tokens", options.tokens_file,
                       "Tokens file; needed to listen beyond this machine");
   command->add_option("--tls-cert", options.tls_cert_file,
@@ -249,6 +253,7 @@ int run(int argc, char** argv) {
   context.exit_code = &exit_code;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
+  serve_options.bus.nats = default_nats_options();
   // A process that serves one client does not listen, and its logs share a terminal with it.
   mcp_options.listen = "127.0.0.1:0";
   if (environment("LOG_LEVEL").empty()) mcp_options.log_level = "warn";
@@ -256,6 +261,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
   cli::add_cli_commands(app, context);
@@ -264,6 +270,8 @@ int run(int argc, char** argv) {
   add_export(app, offline.exported, exit_code);
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
+  add_bot_command(app, exit_code);
+  add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& fault) {

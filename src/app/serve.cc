@@ -3,7 +3,6 @@
 
 #include "app/serve.h"
 
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -11,8 +10,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/address.h"
+#include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
+#include "app/engine_proposer.h"
+#include "app/obs_host.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -20,30 +23,6 @@ namespace {
 
 constexpr std::chrono::seconds kGrace{5};
 constexpr int kUsage = 2;
-
-struct Address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-// Reads "HOST:PORT", "[V6]:PORT" or "PORT".
-std::optional<Address> parse_address(std::string_view text) {
-  Address address{"127.0.0.1", 0};
-  const std::size_t colon = text.rfind(':');
-  std::string_view port = text;
-  if (colon != std::string_view::npos) {
-    address.host = text.substr(0, colon);
-    port = text.substr(colon + 1);
-    if (address.host.starts_with('[') && address.host.ends_with(']')) {
-      address.host = address.host.substr(1, address.host.size() - 2);
-    }
-  }
-  const auto [end, fault] = std::from_chars(port.data(), port.data() + port.size(), address.port);
-  if (fault != std::errc{} || end != port.data() + port.size() || address.host.empty()) {
-    return std::nullopt;
-  }
-  return address;
-}
 
 std::string own_program() {
   std::error_code fault;
@@ -144,6 +123,37 @@ int complain(const Error& error) {
   return 1;
 }
 
+// The integrations that the configuration names, in this process.
+class Integrations {
+ public:
+  // Errors: what is wrong with a section, one fault a line.
+  Status add(const std::string& config_file, Service& service, EngineHost& host) {
+    if (config_file.empty()) return {};
+    const config::LoadedConfig loaded = config::load_config(config_file);
+    config::ConfigProblems problems;
+    auto obs_config = read_obs_config(loaded, problems);
+    if (!problems.empty()) return invalid_argument(config::to_text(problems));
+    if (obs_config) {
+      obs_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:obs");
+      auto obs = ObsHost::create(service, host.bus(), *obs_proposer_, std::move(*obs_config));
+      if (!obs.ok()) return std::move(obs).error();
+      obs_ = std::move(*obs);
+    }
+    return {};
+  }
+
+  void start() {
+    if (obs_) obs_->start();
+  }
+  void stop() {
+    if (obs_) obs_->stop();
+  }
+
+ private:
+  std::unique_ptr<EngineProposer> obs_proposer_;
+  std::unique_ptr<ObsHost> obs_;
+};
+
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
@@ -170,13 +180,23 @@ int serve(const ServeOptions& options) {
   if (!store.ok()) return complain(store.error());
 
   EngineHost host(service, std::move(*store), options);
+  Integrations integrations;
+  if (Status status = integrations.add(options.config_file, service, host); !status.ok()) {
+    complain(status.error());
+    return kUsage;
+  }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
-  const Status opened = service.open();
+  integrations.start();
+  Status opened = service.open();
+  std::unique_ptr<BotSide> bot;
+  if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
     service.run([&] { reload(service, host); });
   }
+  bot.reset();
   service.close(kGrace);
+  integrations.stop();
   host.stop();
   service.log().info("stopped");
   return opened.ok() ? 0 : complain(opened.error());

@@ -6,7 +6,17 @@
 #include <string>
 #include <vector>
 
+#include "app/mutation_intake.h"
+#include "bus/nats/nats_options.h"
+
 namespace state_engine {
+
+// Where proposals come from and effects go to beside MCP. Without a NATS server: this process.
+struct BusOptions {
+  NatsOptions nats;
+  std::string queue = "state-engine";  // names the durable; another one for a shadow engine
+  BusActors actors = BusActors::kBody;
+};
 
 struct ServeOptions {
   std::string config_file;  // empty = the reference's default keys, no rules
@@ -26,6 +36,7 @@ struct ServeOptions {
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> allowed_origins;
   bool raw_egress = false;
+  BusOptions bus;
   bool show_clients = false;
   bool stdio = true;  // of `mcp`, which knows no other transport
 };

@@ -4,21 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <sys/stat.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <unistd.h>
 
 #include "base/hex.h"
 #include "base/json.h"
+#include "base/secret_file.h"
 #include "core/validate.h"
 
 namespace state_engine {
@@ -74,25 +69,6 @@ json::Value to_json(const std::vector<TokenEntry>& entries) {
   return json::Object{{"tokens", std::move(array)}};
 }
 
-// Writes beside the target and renames, so that a reader never sees half a file.
-Status write_private(const std::string& path, const std::string& text) {
-  const std::string draft = path + ".new";
-  const int file = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) {
-    return Error{ErrorCode::kUnavailable,
-                 fmt::format("cannot write {}: {}", draft, std::strerror(errno))};
-  }
-  const bool written =
-      ::write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-      ::fsync(file) == 0;
-  ::close(file);
-  if (!written || ::rename(draft.c_str(), path.c_str()) != 0) {
-    return Error{ErrorCode::kUnavailable,
-                 fmt::format("cannot write {}: {}", path, std::strerror(errno))};
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::vector<TokenEntry>> load_tokens(const std::string& path) {
@@ -138,7 +114,7 @@ Result<std::string> add_token(const std::string& path, const std::string& actor,
   }
   const std::string token = "se_" + random_hex(random, 24);
   entries.push_back({sha256_hex(token), actor, std::move(scopes)});
-  if (Status status = write_private(path, json::write_pretty(to_json(entries)) + "\n");
+  if (Status status = write_secret_file(path, json::write_pretty(to_json(entries)) + "\n");
       !status.ok()) {
     return status.error();
   }

@@ -1,23 +1,47 @@
+// SHA256() and EVP_Q_digest() of OpenSSL 3 look the algorithm up and allocate on each call, which
+// costs more than a short digest does: both are kept per thread.
+
 #include "base/hex.h"
 
-#include <openssl/sha.h>
+#include <memory>
+
+#include <openssl/evp.h>
+
+#include "base/assert.h"
 
 namespace state_engine {
+namespace {
+
+struct FreeContext {
+  void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+};
+
+EVP_MD_CTX* sha256_context() {
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
+  SE_ASSERT(algorithm != nullptr && context != nullptr);
+  SE_ASSERT(EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1);
+  return context.get();
+}
+
+}  // namespace
 
 std::string to_hex(std::span<const std::uint8_t> bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
+  std::string out(bytes.size() * 2, '0');
+  char* at = out.data();
   for (const std::uint8_t byte : bytes) {
-    out.push_back(kDigits[byte >> 4]);
-    out.push_back(kDigits[byte & 0x0f]);
+    *at++ = kDigits[byte >> 4];
+    *at++ = kDigits[byte & 0x0f];
   }
   return out;
 }
 
 Sha256 sha256(std::string_view data) {
   Sha256 digest;
-  SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest.data());
+  EVP_MD_CTX* const context = sha256_context();
+  SE_ASSERT(EVP_DigestUpdate(context, data.data(), data.size()) == 1);
+  SE_ASSERT(EVP_DigestFinal_ex(context, digest.data(), nullptr) == 1);
   return digest;
 }
 

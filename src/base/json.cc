@@ -159,11 +159,10 @@ void put_string(Sink& sink, std::string_view text) {
   std::size_t run = 0;
   std::size_t i = 0;
   while (i < text.size()) {
-    std::uint64_t word = 0;
-    if (text.size() - i >= 8 &&
-        (std::memcpy(&word, text.data() + i, 8), !internal::has_special(word))) {
-      i += 8;
-      continue;
+    if (text.size() - i >= 8) {
+      const std::size_t plain = internal::plain_bytes(text.data() + i);
+      i += plain;
+      if (plain == 8) continue;
     }
     const auto c = static_cast<unsigned char>(text[i++]);
     if (c >= 0x20 && c != '"' && c != '\\') continue;

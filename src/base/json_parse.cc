@@ -10,7 +10,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -337,10 +336,9 @@ bool Parser::parse_string(std::string_view& out) {
 bool Parser::skip_plain() {
   while (true) {
     while (end_ - at_ >= 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, at_, 8);
-      if (internal::has_special(word)) break;
-      at_ += 8;
+      const std::size_t plain = internal::plain_bytes(at_);
+      at_ += plain;
+      if (plain < 8) break;
     }
     if (at_ == end_) return expected("'\"' at the end of a string");
     const auto byte = static_cast<unsigned char>(*at_);

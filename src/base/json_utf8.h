@@ -3,8 +3,10 @@
 #ifndef STATE_ENGINE_BASE_JSON_UTF8_H_
 #define STATE_ENGINE_BASE_JSON_UTF8_H_
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace state_engine::json::internal {
 
@@ -30,15 +32,21 @@ inline std::size_t utf8_length(const char* at, const char* end) {
   return 4;
 }
 
-// True if one of the 8 bytes ends a plain run of a string: a quote, a backslash, a control
-// character or anything that is not ASCII.
-inline bool has_special(std::uint64_t word) {
+// How many of the 8 bytes at `at` come before the first that ends a plain run of a string: a quote,
+// a backslash, a control character or anything that is not ASCII. 8 if none does.
+//
+// The subtractions may borrow from the byte above only where the byte below is such a one, so the
+// lowest byte found is right.
+inline std::size_t plain_bytes(const char* at) {
+  static_assert(std::endian::native == std::endian::little);
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
   constexpr std::uint64_t kHigh = 0x8080808080808080ULL;
+  std::uint64_t word = 0;
+  std::memcpy(&word, at, sizeof word);
   const std::uint64_t quote = word ^ (kOnes * '"');
   const std::uint64_t backslash = word ^ (kOnes * '\\');
   const std::uint64_t found = (word - kOnes * 0x20) | (quote - kOnes) | (backslash - kOnes) | word;
-  return (found & kHigh) != 0;
+  return static_cast<std::size_t>(std::countr_zero(found & kHigh)) / 8;
 }
 
 }  // namespace state_engine::json::internal

@@ -39,6 +39,8 @@ inline constexpr std::size_t kCommitBatchMax = 256;   // proposals in one durabl
 inline constexpr std::size_t kCommitBatchBytesMax = 8 * 1024 * 1024;
 inline constexpr int kRuleDepthMax = 8;       // rounds of derived mutations
 inline constexpr int kRuleFiringsMax = 1000;  // per root mutation
+inline constexpr std::size_t kWaitsEndedTogether = 256;  // waits of rules (`for`) in one commit
+inline constexpr std::size_t kRecentRules = 256;  // evaluations kept that fired, and that did not
 inline constexpr int kRuleNestingMax = 256;   // nested operators of one condition
 inline constexpr std::size_t kOutboxRowsInMemoryMax = 1000;
 inline constexpr std::chrono::hours kOutboxSentKept{24};

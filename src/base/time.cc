@@ -3,7 +3,9 @@
 
 #include "base/time.h"
 
+#include <array>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -11,6 +13,14 @@ namespace state_engine {
 namespace {
 
 using std::chrono::milliseconds;
+
+// Writes `number` as `count` digits at `text[at]`.
+template <typename Integer>
+void put_digits(std::string& text, std::size_t at, std::size_t count, Integer number) {
+  for (std::size_t i = at + count; i-- > at; number /= 10) {
+    text[i] = static_cast<char>('0' + number % 10);
+  }
+}
 
 // Reads exactly `count` digits at `text[at]` and moves past them.
 bool read_digits(std::string_view text, std::size_t& at, std::size_t count, int& out) {
@@ -91,16 +101,38 @@ bool read_timestamp(std::string_view text, Timestamp& out) {
   return true;
 }
 
+// The largest first.
+struct Unit {
+  std::string_view name;
+  milliseconds length;
+};
+constexpr std::array<Unit, 4> kUnits = {{{"h", std::chrono::hours{1}},
+                                         {"m", std::chrono::minutes{1}},
+                                         {"s", std::chrono::seconds{1}},
+                                         {"ms", milliseconds{1}}}};
+
 }  // namespace
 
 std::string format_rfc3339(Timestamp time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  const int year = static_cast<int>(date.year());
+  if (year < 0 || year > 9999) {
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", year,
+                       static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                       clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                       clock.subseconds().count());
+  }
+  std::string text = "0000-00-00T00:00:00.000Z";
+  put_digits(text, 0, 4, year);
+  put_digits(text, 5, 2, static_cast<unsigned>(date.month()));
+  put_digits(text, 8, 2, static_cast<unsigned>(date.day()));
+  put_digits(text, 11, 2, clock.hours().count());
+  put_digits(text, 14, 2, clock.minutes().count());
+  put_digits(text, 17, 2, clock.seconds().count());
+  put_digits(text, 20, 3, clock.subseconds().count());
+  return text;
 }
 
 Result<Timestamp> parse_rfc3339(std::string_view text) {
@@ -111,6 +143,37 @@ Result<Timestamp> parse_rfc3339(std::string_view text) {
                     text.substr(0, 64)));
   }
   return out;
+}
+
+Result<milliseconds> parse_duration(std::string_view text) {
+  constexpr double kMost = 366.0 * 24 * 3600 * 1000;
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, fault] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  double scale = 0;
+  for (const Unit& known : kUnits) {
+    if (unit == known.name || (unit.empty() && known.name == "s")) {
+      scale = static_cast<double>(known.length.count());
+    }
+  }
+  const double length = std::round(number * scale);
+  if (fault != std::errc{} || !(length >= 1 && length <= kMost)) {
+    return invalid_argument(
+        fmt::format("'{}' is no duration; expected a number of seconds or \"500ms\", \"30s\", "
+                    "\"5m\", \"2h\", up to 366 days",
+                    text.substr(0, 64)));
+  }
+  return milliseconds{static_cast<std::int64_t>(length)};
+}
+
+std::string format_duration(milliseconds duration) {
+  for (const Unit& unit : kUnits) {
+    if (duration % unit.length == milliseconds{0}) {
+      return fmt::format("{}{}", duration / unit.length, unit.name);
+    }
+  }
+  return fmt::format("{}ms", duration.count());
 }
 
 Timestamp SystemClock::wall_now() const {

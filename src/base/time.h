@@ -29,6 +29,13 @@ std::string format_rfc3339(Timestamp time);
 // Errors: kInvalidArgument, naming the text and an example.
 Result<Timestamp> parse_rfc3339(std::string_view text);
 
+// Reads a length of time: a number of seconds ("1.5") or a number with its unit: "500ms", "30s",
+// "5m", "2h". Errors: kInvalidArgument, unless it is from 1 ms to 366 days.
+Result<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// "500ms", "30s", "5m", "2h": the largest unit that gives a whole number.
+std::string format_duration(std::chrono::milliseconds duration);
+
 // A source of time. Threads: safe from any thread.
 class Clock {
  public:

@@ -17,6 +17,27 @@ TEST(TimeTest, FormatsUtcWithThreeDecimals) {
   EXPECT_EQ(format_rfc3339(timestamp_from_ms(1'709'164'800'000)), "2024-02-29T00:00:00.000Z");
 }
 
+TEST(TimeTest, ReadsAndWritesDurations) {
+  for (const auto& [text, ms] : {std::pair{"500ms", 500},
+                                 {"30s", 30'000},
+                                 {"5m", 300'000},
+                                 {"2h", 7'200'000},
+                                 {"1.5", 1'500},
+                                 {"0.5h", 1'800'000}}) {
+    const auto duration = parse_duration(text);
+    ASSERT_TRUE(duration.ok()) << text;
+    EXPECT_EQ(duration->count(), ms) << text;
+  }
+  for (const char* text :
+       {"", "0", "-1s", "5 m", "m", "1d", "nan", "inf", "1e3", "9999999h", "0.4ms", "5mm"}) {
+    EXPECT_FALSE(parse_duration(text).ok()) << text;
+  }
+  EXPECT_EQ(format_duration(milliseconds{500}), "500ms");
+  EXPECT_EQ(format_duration(milliseconds{90'000}), "90s");
+  EXPECT_EQ(format_duration(milliseconds{300'000}), "5m");
+  EXPECT_EQ(format_duration(milliseconds{7'200'000}), "2h");
+}
+
 TEST(TimeTest, ReadsAnyOffsetAndCutsToMilliseconds) {
   const Timestamp expected = timestamp_from_ms(1'760'000'000'250);
   for (const char* text :

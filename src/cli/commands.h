@@ -116,8 +116,19 @@ int run_rules_test(CliContext& context, const RulesTestOptions& options);
 struct RulesGraphOptions {
   std::string file;
   std::string format = "text";
+  std::string affected_by = {};  // a key: only what can change because of it
+  std::string readers_of = {};   // a key: only the rules that look at it
 };
 int run_rules_graph(CliContext& context, const RulesGraphOptions& options);
+
+struct RulesRecentOptions {
+  ConnectionOptions connection;
+  std::string rule = {};
+  std::int64_t limit = 20;
+  bool json = false;
+};
+// What rules did lately in a running engine, and why.
+int run_rules_recent(CliContext& context, const RulesRecentOptions& options);
 
 struct ErrorsOptions {
   bool markdown = false;

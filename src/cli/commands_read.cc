@@ -254,4 +254,19 @@ int run_explain(CliContext& context, const ExplainOptions& options) {
   return kExitOk;
 }
 
+int run_rules_recent(CliContext& context, const RulesRecentOptions& options) {
+  auto link = context.connect(options.connection);
+  if (!link.ok()) return context.fail(link.error());
+  json::Object arguments{{"recent", options.limit}};
+  if (!options.rule.empty()) arguments["rule"] = options.rule;
+  auto answer = ask(**link, "explain", std::move(arguments));
+  if (!answer.ok()) return context.fail(answer.error());
+  if (options.json) {
+    context.out << json::write(*answer) << "\n";
+    return kExitOk;
+  }
+  context.out << json::find_string(*answer, "text").value_or("");
+  return kExitOk;
+}
+
 }  // namespace state_engine::cli

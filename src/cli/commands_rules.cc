@@ -160,7 +160,9 @@ int run_rules_graph(CliContext& context, const RulesGraphOptions& options) {
     context.err << config::to_text(compiled.problems);
     return kExitFailure;
   }
-  const RuleGraph graph = RuleGraph::build(compiled.config->rules->rules());
+  RuleGraph graph = RuleGraph::build(compiled.config->rules->rules());
+  if (!options.readers_of.empty()) graph = graph.readers_of(options.readers_of);
+  if (!options.affected_by.empty()) graph = graph.affected_by(options.affected_by);
   std::string text;
   if (options.format == "json") {
     text = json::write(graph.to_json());
@@ -170,6 +172,7 @@ int run_rules_graph(CliContext& context, const RulesGraphOptions& options) {
     text = graph.to_mermaid();
   } else {
     text = graph.to_text();
+    if (text.empty()) text = "no rule\n";
   }
   context.out << text << (text.ends_with('\n') ? "" : "\n");
   return kExitOk;

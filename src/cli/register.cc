@@ -209,7 +209,7 @@ void add_explain(CLI::App& app, CliContext& context) {
 }
 
 void add_rules(CLI::App& app, CliContext& context) {
-  CLI::App* rules = app.add_subcommand("rules", "Check, try and draw rules, without an engine");
+  CLI::App* rules = app.add_subcommand("rules", "Check, try and draw rules; watch them at work");
   rules->require_subcommand(1);
 
   auto check = std::make_shared<RulesCheckOptions>();
@@ -249,6 +249,22 @@ void add_rules(CLI::App& app, CliContext& context) {
   verb->add_option("--format", graph->format, "text, json, dot or mermaid")
       ->check(CLI::IsMember({"text", "json", "dot", "mermaid"}))
       ->capture_default_str();
+  CLI::Option* affected = verb->add_option("--affected-by", graph->affected_by,
+                                           "A key: what can change because of it, and how");
+  verb->add_option("--readers-of", graph->readers_of, "A key: the rules that look at it")
+      ->excludes(affected);
+
+  auto recent = std::make_shared<RulesRecentOptions>();
+  verb = add_verb(*rules, context, "recent", "What rules did lately in a running engine, and why",
+                  "  state-engine rules recent\n"
+                  "  state-engine rules recent --rule going-live --limit 5 --json",
+                  recent, run_rules_recent);
+  verb->add_option("--rule", recent->rule, "Only this rule");
+  verb->add_option("--limit", recent->limit, "How many")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
+  verb->add_flag("--json", recent->json, "One line: {\"recent\": [...]}");
+  add_connection(*verb, recent->connection);
 }
 
 void add_errors(CLI::App& app, CliContext& context) {

@@ -40,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 4> keys = {{
+    const std::array<SectionKey, 5> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;
@@ -51,6 +51,10 @@ class FileReader {
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
          }},
+        // Read by the program that runs the bridge (src/app/obs_config).
+        {"obs", [](const json::Value&, const Path&) {}},
+        // Read by the program that runs the bot (src/app/bot_config).
+        {"bot", [](const json::Value&, const Path&) {}},
         {"tests",
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "tests") != nullptr) loaded_.tests = value;
@@ -82,7 +86,7 @@ class FileReader {
     PolicyRuleConfig entry;
     const json::Object* object = reader_.object(value, at);
     if (object == nullptr) return entry;
-    const std::array<SectionKey, 7> keys = {{
+    const std::array<SectionKey, 8> keys = {{
         {"keys", [&](const json::Value& v,
                      const Path& path) { entry.keys = reader_.strings(v, path, "key patterns"); }},
         {"writers",
@@ -90,6 +94,14 @@ class FileReader {
            entry.writers = reader_.strings(v, path, "actor patterns");
          }},
         {"ops", [&](const json::Value& v, const Path& path) { entry.ops = read_ops(v, path); }},
+        {"requires",
+         [&](const json::Value& v, const Path& path) {
+           if (const json::Object* wanted = reader_.object(v, path)) {
+             for (const auto& item : *wanted) {
+               entry.requirements.push_back({std::string(item.key()), item.value()});
+             }
+           }
+         }},
         {"schema", [&](const json::Value& v, const Path&) { entry.schema = v; }},
         {"rate", [&](const json::Value& v, const Path& path) { entry.rate = read_rate(v, path); }},
         {"ttlDefault", [&](const json::Value& v,
@@ -167,6 +179,21 @@ Path policy_fault_path(const ConfigFault& fault, std::string& message) {
   }
   message = message.substr(end + 2);
   return path;
+}
+
+// A rule whose condition bounds no key costs its evaluation at every commit, whatever it changes.
+std::optional<std::string> unbounded_warning(const std::string& file, const RuleSet& rules) {
+  const std::size_t count = rules.index().unbounded_count();
+  if (count == 0) return std::nullopt;
+  constexpr std::size_t kNamed = 5;
+  std::vector<std::string> names;
+  for (const Rule& rule : rules.rules()) {
+    if (!rule.dependencies.guard_keys.has_value() && names.size() < kNamed) names.push_back(rule.id);
+  }
+  return fmt::format(
+      "{}: {} of {} rules run at every commit, since their conditions bound no key: {}{}; add "
+      "{{\"==\": [{{\"var\": \"key\"}}, ...]}} to an `and` where that is not meant",
+      file, count, rules.rules().size(), fmt::join(names, ", "), count > kNamed ? ", ..." : "");
 }
 
 void sort_by_line(ConfigProblems& problems) {
@@ -269,9 +296,13 @@ ConfigCompilation compile_config(const LoadedConfig& loaded) {
   }
   sort_by_line(out.problems);
   if (!out.problems.empty()) return out;
+  std::vector<std::string> warnings = loaded.warnings;
+  if (auto warning = unbounded_warning(loaded.file, *rules.rules)) {
+    warnings.push_back(*std::move(warning));
+  }
   out.config =
       CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
-                     std::move(rules.rules), json::write_canonical(loaded.rules), loaded.warnings};
+                     std::move(rules.rules), json::write_canonical(loaded.rules), std::move(warnings)};
   return out;
 }
 

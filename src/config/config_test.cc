@@ -48,6 +48,7 @@ TEST(ConfigTest, ReadsEveryFieldOfAPolicyEntry) {
                                                "  - keys: [a.b, a.c.*]\n"
                                                "    writers: [bot, 'cli:*']\n"
                                                "    ops: [set, merge]\n"
+                                               "    requires: {a.x: on, a.y: null}\n"
                                                "    schema: {type: string}\n"
                                                "    rate: {perSecond: 0.5, burst: 3}\n"
                                                "    ttlDefault: 1.5\n"
@@ -58,6 +59,10 @@ TEST(ConfigTest, ReadsEveryFieldOfAPolicyEntry) {
   EXPECT_EQ(entry.keys, (std::vector<std::string>{"a.b", "a.c.*"}));
   EXPECT_EQ(entry.writers, (std::vector<std::string>{"bot", "cli:*"}));
   EXPECT_EQ(entry.ops, (std::vector<Op>{Op::kSet, Op::kMerge}));
+  ASSERT_EQ(entry.requirements.size(), 2U);
+  EXPECT_EQ(entry.requirements[0].key, "a.x");
+  EXPECT_EQ(entry.requirements[0].value, "on");
+  EXPECT_TRUE(entry.requirements[1].value.is_null());
   EXPECT_EQ(entry.rate->per_second, 0.5);
   EXPECT_EQ(entry.rate->burst, 3);
   EXPECT_EQ(entry.ttl_default, std::chrono::milliseconds(1500));

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/hex.h"
+#include "core/keys.h"
 
 namespace state_engine {
 namespace {
@@ -21,7 +22,8 @@ void add(std::string& out, std::string_view name, std::string_view text) {
 void add(std::string& out, std::string_view name, std::int64_t number) {
   if (out.back() != '{') out += ',';
   json::write_string_to(out, name);
-  out += fmt::format(":{}", number);
+  out += ':';
+  json::write_to(out, json::Value(number));
 }
 
 void add(std::string& out, std::string_view name, bool flag) {
@@ -37,27 +39,28 @@ void add_json(std::string& out, std::string_view name, std::string_view text) {
   out += text;
 }
 
-void add_digest(std::string& out, std::string_view name, const std::string& salt,
-                const std::optional<json::Value>& value, const std::string& erased) {
-  if (value) {
-    add(out, name, value_digest(salt, *value));
-  } else if (!erased.empty()) {
-    add(out, name, erased);
-  }
+// The digest of a value of the entry, or what is left of an erased one.
+std::string digest_of(const std::string& salt, const std::optional<json::Value>& value,
+                      const std::string& erased) {
+  return value ? value_digest(salt, *value) : erased;
 }
 
 std::string rules_text(const std::vector<RuleRecord>& rules) {
+  if (rules.empty()) return "[]";
   json::Array array;
   for (const RuleRecord& rule : rules) {
     json::Array reads;
     for (const auto& [key, version] : rule.reads) reads.push_back(json::Array{key, version});
-    array.push_back(json::Object{{"derived", rule.derived},
-                                 {"effects", rule.effects},
-                                 {"error", rule.error},
-                                 {"hash", rule.rule_hash},
-                                 {"id", rule.rule_id},
-                                 {"matched", rule.matched},
-                                 {"reads", std::move(reads)}});
+    json::Object object{{"derived", rule.derived},
+                        {"effects", rule.effects},
+                        {"error", rule.error},
+                        {"hash", rule.rule_hash},
+                        {"id", rule.rule_id},
+                        {"matched", rule.matched},
+                        {"reads", std::move(reads)}};
+    // Absent where empty: entries from before there was such a member keep their hash.
+    if (!rule.held.empty()) object["held"] = rule.held;
+    array.push_back(std::move(object));
   }
   return json::write_canonical(array);
 }
@@ -129,7 +132,12 @@ std::string entry_hash(const LogEntry& entry, const ErasedDigests& erased) {
   add(out, "previousVersion", entry.previous_version);
   add(out, "principal", entry.principal);
   add(out, "reason", entry.proposal.reason);
-  add_digest(out, "resultDigest", entry.salt, entry.resulting_value, erased.resulting);
+  const std::string proposed = digest_of(entry.salt, entry.proposal.value, erased.proposed);
+  // A set leaves the value as it was proposed: the same digest.
+  const bool same = entry.proposal.value && entry.resulting_value == entry.proposal.value;
+  const std::string resulting =
+      same ? proposed : digest_of(entry.salt, entry.resulting_value, erased.resulting);
+  if (!resulting.empty()) add(out, "resultDigest", resulting);
   if (entry.resulting_version) add(out, "resultingVersion", *entry.resulting_version);
   add(out, "ruleRevision", entry.rule_revision);
   add_json(out, "rules", rules_text(entry.rules));
@@ -139,7 +147,7 @@ std::string entry_hash(const LogEntry& entry, const ErasedDigests& erased) {
   add(out, "transactionId", entry.transaction_id);
   add(out, "ts", to_ms(entry.proposal.ts));
   if (entry.proposal.ttl) add(out, "ttl", std::int64_t{entry.proposal.ttl->count()});
-  add_digest(out, "valueDigest", entry.salt, entry.proposal.value, erased.proposed);
+  if (!proposed.empty()) add(out, "valueDigest", proposed);
   out += '}';
   return sha256_hex(out);
 }
@@ -150,6 +158,17 @@ std::string derived_mutation_id(std::string_view cause_id, std::string_view rule
 
 std::string effect_id(std::string_view cause_id, std::string_view rule_id, int action) {
   return short_digest("fx-", joined(cause_id, rule_id, action));
+}
+
+std::string firing_id(std::string_view rule_id, std::string_view key, Timestamp deadline) {
+  return short_digest("for-", joined(rule_id, key, to_ms(deadline)));
+}
+
+std::string firing_key(std::string_view rule_id) {
+  constexpr std::size_t kPlainIdMax = 128;
+  const std::string plain = fmt::format("{}{}", kFiringPrefix, rule_id);
+  if (rule_id.size() <= kPlainIdMax && !key_fault(plain)) return plain;
+  return fmt::format("{}h_{}", kFiringPrefix, sha256_hex(rule_id).substr(0, 32));
 }
 
 std::string expiry_id(std::string_view key, std::int64_t version) {

@@ -41,6 +41,12 @@ std::string entry_hash(const LogEntry& entry, const ErasedDigests& erased = {});
 std::string derived_mutation_id(std::string_view cause_id, std::string_view rule_id, int action);
 std::string effect_id(std::string_view cause_id, std::string_view rule_id, int action);
 std::string expiry_id(std::string_view key, std::int64_t version);
+std::string firing_id(std::string_view rule_id, std::string_view key, Timestamp deadline);
+
+// The engine's own key that records when the `for` of a rule ran out and it fired:
+// "state-engine/fired/<rule id>", or a digest of an id that no key can hold.
+inline constexpr std::string_view kFiringPrefix = "state-engine/fired/";
+std::string firing_key(std::string_view rule_id);
 
 }  // namespace state_engine
 

@@ -99,6 +99,7 @@ TEST(ChainTest, EveryFieldOfAnEntryIsCovered) {
       {"rule read key", [](LogEntry& e) { e.rules[0].reads[0].first = "x"; }},
       {"rule read version", [](LogEntry& e) { e.rules[0].reads[0].second = 6; }},
       {"rule error", [](LogEntry& e) { e.rules[0].error = "x"; }},
+      {"rule held", [](LogEntry& e) { e.rules[0].held = "x"; }},
       {"payloadHash", [](LogEntry& e) { e.payload_hash = "x"; }},
       {"resultingValue", [](LogEntry& e) { e.resulting_value = 3; }},
       {"no resultingValue", [](LogEntry& e) { e.resulting_value.reset(); }},

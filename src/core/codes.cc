@@ -9,7 +9,7 @@
 namespace state_engine {
 namespace {
 
-constexpr std::array<RejectionInfo, 14> kTable{{
+constexpr std::array<RejectionInfo, 15> kTable{{
     {RejectionCode::kInvalidProposal, "invalid_proposal",
      "The proposal is malformed: a field is missing, has the wrong type or is out of range.",
      "Correct the field that the message names and propose again with a new id.", true, false, 2},
@@ -32,6 +32,10 @@ constexpr std::array<RejectionInfo, 14> kTable{{
      "Decide again on the current snapshot in the answer and propose with its version and a new "
      "id.",
      true, false, 4},
+    {RejectionCode::kPreconditionFailed, "precondition_failed",
+     "The policy wants another key to have a certain value for this write, and it has not.",
+     "Read the key that the message names, and propose with a new id once it is as required.", true,
+     false, 4},
     {RejectionCode::kTooLarge, "too_large",
      "A part of the proposal, or its result, exceeds a limit.",
      "Shorten or split it; the message names limit and actual size.", true, false, 1},

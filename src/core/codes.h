@@ -21,6 +21,7 @@ enum class RejectionCode {
   kTypeMismatch,
   kNotFound,
   kVersionConflict,
+  kPreconditionFailed,
   kTooLarge,
   kRateLimited,
   kIdReused,

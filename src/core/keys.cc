@@ -31,6 +31,8 @@ std::optional<std::string> key_fault(std::string_view key) {
   return std::nullopt;
 }
 
+bool is_reserved_key(std::string_view key) { return key.starts_with("state-engine/"); }
+
 std::optional<KeyPattern> parse_pattern(std::string_view text) {
   KeyPattern pattern;
   if (text.ends_with('*')) {

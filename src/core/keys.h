@@ -15,6 +15,9 @@ namespace state_engine {
 // Returns what is wrong with `key`, or nothing if it is a key.
 std::optional<std::string> key_fault(std::string_view key);
 
+// True for keys that only the engine itself may write ("state-engine/...").
+bool is_reserved_key(std::string_view key);
+
 // A parsed pattern.
 struct KeyPattern {
   std::string text;     // without the '*'

@@ -30,6 +30,11 @@ json::Value rule_json(const PolicyRuleConfig& rule) {
   if (rule.writers) object["writers"] = strings_json(*rule.writers);
   if (rule.ops) object["ops"] = ops_json(*rule.ops);
   if (rule.schema) object["schema"] = *rule.schema;
+  if (!rule.requirements.empty()) {
+    json::Object requires_;
+    for (const KeyRequirement& item : rule.requirements) requires_[item.key] = item.value;
+    object["requires"] = std::move(requires_);
+  }
   if (rule.rate) {
     object["rate"] =
         json::Object{{"perSecond", rule.rate->per_second}, {"burst", rule.rate->burst}};
@@ -82,6 +87,22 @@ void check_numbers(const PolicyRuleConfig& rule, const std::string& path,
   }
 }
 
+// A required key that nobody may write is a typing mistake that would refuse everything.
+void check_requirements_of(const PolicyRuleConfig& rule, const std::vector<KeyPattern>& allowed,
+                           const std::string& path, std::vector<ConfigFault>& faults) {
+  for (const KeyRequirement& item : rule.requirements) {
+    if (auto fault = key_fault(item.key)) {
+      faults.push_back({path + ".requires", fmt::format("'{}': {}", item.key, *fault)});
+    } else if (std::none_of(allowed.begin(), allowed.end(),
+                            [&](const KeyPattern& p) { return p.matches(item.key); })) {
+      faults.push_back({path + ".requires",
+                        fmt::format("'{}' matches no entry of allowedKeys, so it can never have a "
+                                    "value",
+                                    item.key)});
+    }
+  }
+}
+
 void compile_rule(const PolicyRuleConfig& config, const std::string& path,
                   std::vector<PolicyRule>& out, std::vector<ConfigFault>& faults) {
   PolicyRule base;
@@ -89,6 +110,7 @@ void compile_rule(const PolicyRuleConfig& config, const std::string& path,
   if (config.keys.empty()) faults.push_back({path + ".keys", "names no key"});
   if (config.writers) base.writers = compile_patterns(*config.writers, path + ".writers", faults);
   base.ops = config.ops;
+  base.requirements = config.requirements;
   base.rate = config.rate;
   base.ttl_default = config.ttl_default;
   base.ttl_max = config.ttl_max;
@@ -141,7 +163,9 @@ Policy::Compiled Policy::compile(const PolicyConfig& config) {
   std::vector<ConfigFault> faults;
   policy->allowed_ = compile_patterns(config.allowed_keys, "allowedKeys", faults);
   for (std::size_t i = 0; i < config.rules.size(); ++i) {
-    compile_rule(config.rules[i], fmt::format("policy[{}]", i), policy->rules_, faults);
+    const std::string path = fmt::format("policy[{}]", i);
+    compile_rule(config.rules[i], path, policy->rules_, faults);
+    check_requirements_of(config.rules[i], policy->allowed_, path, faults);
   }
   if (!faults.empty()) return faults;
   std::stable_sort(policy->rules_.begin(), policy->rules_.end(),
@@ -195,6 +219,22 @@ std::optional<PolicyDenial> Policy::check(const Proposal& proposal, const Policy
         RejectionCode::kInvalidValue,
         fmt::format("ttl of {} s exceeds the maximum of {} s for {}", seconds(*proposal.ttl),
                     seconds(*rule->ttl_max), rule->pattern.str())};
+  }
+  return std::nullopt;
+}
+
+std::optional<PolicyDenial> Policy::check_requirements(const PolicyRule* rule,
+                                                       const ValueReader& read) const {
+  if (rule == nullptr) return std::nullopt;
+  for (const KeyRequirement& item : rule->requirements) {
+    const json::Value* const found = read(item.key);
+    if (found == nullptr ? item.value.is_null() : json::equal(*found, item.value)) continue;
+    const std::string wanted =
+        item.value.is_null() ? "to have no value" : "= " + json::write(item.value);
+    return PolicyDenial{
+        RejectionCode::kPreconditionFailed,
+        fmt::format("A write of {} requires {} {}; it {}", rule->pattern.str(), item.key, wanted,
+                    found == nullptr ? "has no value" : "has another value")};
   }
   return std::nullopt;
 }

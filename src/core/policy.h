@@ -1,13 +1,15 @@
 // Policy: which actor may do what to which key. Data, deny by default.
 //
 // A key must match an entry of `allowed_keys`. Then the most specific matching policy rule decides
-// about writers, operations, value schema, rate and ttl; a key that no rule matches is free to all
-// actors. Policies never change once compiled; a reload makes a new one.
+// about writers, operations, what other keys must hold, value schema, rate and ttl; a key that no
+// rule matches is free to all actors. Policies never change once compiled; a reload makes a new
+// one.
 
 #ifndef STATE_ENGINE_CORE_POLICY_H_
 #define STATE_ENGINE_CORE_POLICY_H_
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,13 +28,21 @@ struct RateLimit {
   double burst = 0;
 };
 
+// Another key and the value it must have for a write; null = it must have none. The engine checks
+// it with the commit, so that no change of that key can come between.
+struct KeyRequirement {
+  std::string key;
+  json::Value value;
+};
+
 // One entry of the config's `policy` list.
 struct PolicyRuleConfig {
   std::vector<std::string> keys;                    // patterns
   std::optional<std::vector<std::string>> writers;  // actor patterns; absent = all
   std::optional<std::vector<Op>> ops;               // absent = all
   std::optional<json::Value> schema;                // JSON Schema draft-7
-  std::optional<RateLimit> rate;                    // per actor and pattern
+  std::vector<KeyRequirement> requirements;
+  std::optional<RateLimit> rate;  // per actor and pattern
   std::optional<std::chrono::milliseconds> ttl_default;
   std::optional<std::chrono::milliseconds> ttl_max;
 };
@@ -57,6 +67,7 @@ struct PolicyRule {
   std::optional<std::vector<KeyPattern>> writers;
   std::optional<std::vector<Op>> ops;
   std::shared_ptr<const ValueSchema> schema;
+  std::vector<KeyRequirement> requirements;
   std::optional<RateLimit> rate;
   std::optional<std::chrono::milliseconds> ttl_default;
   std::optional<std::chrono::milliseconds> ttl_max;
@@ -79,6 +90,11 @@ class Policy {
 
   // Checks key, actor, operation and ttl of `proposal` against `rule` (from rule_for; may be null).
   std::optional<PolicyDenial> check(const Proposal& proposal, const PolicyRule* rule) const;
+
+  // Checks what `rule` requires of other keys. `read` gives a key's value, or null for none.
+  using ValueReader = std::function<const json::Value*(const std::string& key)>;
+  std::optional<PolicyDenial> check_requirements(const PolicyRule* rule,
+                                                 const ValueReader& read) const;
 
   // Checks the value that the operation would leave behind.
   std::optional<PolicyDenial> check_value(const json::Value& value, const PolicyRule* rule) const;

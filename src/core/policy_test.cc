@@ -152,6 +152,32 @@ TEST(PolicyTest, TheSchemaJudgesTheResultingValue) {
   EXPECT_FALSE(policy->check_value("paused", policy->rule_for("other")));
 }
 
+TEST(PolicyTest, RequirementsLookAtOtherKeysAndNullMeansNoValue) {
+  PolicyRuleConfig config = rule({"giveaway.*"});
+  config.requirements = {{"stream.state", "on"}, {"stream.muted", nullptr}};
+  const auto policy = compiled({{"*"}, {config}});
+  const auto code = [&](const json::Value* state, const json::Value* muted) {
+    const auto denial = policy->check_requirements(
+        policy->rule_for("giveaway.state"),
+        [&](const std::string& key) { return key == "stream.state" ? state : muted; });
+    return denial ? std::string(to_string(denial->code)) : "";
+  };
+  const json::Value on = "on", off = "off", null = nullptr;
+  EXPECT_EQ(code(&on, nullptr), "");
+  EXPECT_EQ(code(&off, nullptr), "precondition_failed");
+  EXPECT_EQ(code(nullptr, nullptr), "precondition_failed");
+  EXPECT_EQ(code(&on, &on), "precondition_failed");
+  EXPECT_EQ(code(&on, &null), "precondition_failed") << "a null value is a value";
+  EXPECT_FALSE(policy->check_requirements(nullptr, nullptr));
+}
+
+TEST(PolicyTest, ARequiredKeyThatCanNeverHaveAValueIsAFault) {
+  PolicyRuleConfig config = rule({"giveaway.*"});
+  config.requirements = {{"strem.state", "on"}, {"a key", "on"}};
+  EXPECT_THAT(fault_paths({{"stream.*", "giveaway.*"}, {config}}),
+              ElementsAre("policy[0].requires", "policy[0].requires"));
+}
+
 TEST(PolicyTest, ReportsAllFaultsAtOnceWithTheirPaths) {
   PolicyConfig config;
   config.allowed_keys = {"fine", "a*b"};
@@ -193,6 +219,12 @@ TEST(PolicyTest, RevisionChangesWithEachPartOfTheSource) {
       [](PolicyConfig& c) { c.rules[0].writers = {{"w"}}; },
       [](PolicyConfig& c) { c.rules[0].ops = {{Op::kSet}}; },
       [](PolicyConfig& c) { c.rules[0].schema = "true"_json; },
+      [](PolicyConfig& c) {
+        c.rules[0].requirements.push_back({"a", 1});
+      },
+      [](PolicyConfig& c) {
+        c.rules[0].requirements.push_back({"a", 2});
+      },
       [](PolicyConfig& c) {
         c.rules[0].rate = RateLimit{1, 2};
       },

@@ -85,6 +85,9 @@ struct RuleRecord {
   int derived = 0;                                          // mutations that it proposed
   std::vector<std::pair<std::string, std::int64_t>> reads;  // other keys read, with version
   std::string error;                                        // the condition's run-time error
+  // Why it did not fire although its condition was as it waits for: "it waits until ..."; empty
+  // = it fired, or the condition was not.
+  std::string held = {};
 };
 
 // One record of the append-only mutation log: a proposal, decided.

@@ -81,7 +81,7 @@ std::optional<std::string> id_fault(std::string_view id) {
 }
 
 bool is_reserved_id(std::string_view id) {
-  for (const std::string_view prefix : {"expire-", "rule-"}) {
+  for (const std::string_view prefix : {"expire-", "rule-", "for-"}) {
     if (!id.starts_with(prefix) || id.size() != prefix.size() + 32) continue;
     return id.substr(prefix.size()).find_first_not_of("0123456789abcdef") == std::string_view::npos;
   }

@@ -22,8 +22,8 @@ std::optional<ProposalFault> validate(const Proposal& proposal);
 // Returns what is wrong with a mutation id, or nothing: 1-128 characters, no control characters.
 std::optional<std::string> id_fault(std::string_view id);
 
-// True for ids of the form that the engine gives to expiries and derived mutations ("expire-" or
-// "rule-" and 32 hex digits). Proposers may not use them: they could block the engine's own.
+// True for ids of the form that the engine gives to expiries, derived mutations and firings
+// ("expire-", "rule-" or "for-" and 32 hex digits). Proposers may not use them: they could block the engine's own.
 bool is_reserved_id(std::string_view id);
 
 // True for actors that only the engine itself may use: "state-engine" and "rule:*".

@@ -12,8 +12,10 @@
 
 #include "base/limits.h"
 #include "core/chain.h"
+#include "core/keys.h"
 #include "core/validate.h"
 #include "engine/answers.h"
+#include "engine/rule_records.h"
 
 namespace state_engine {
 namespace {
@@ -21,26 +23,7 @@ namespace {
 // Actor and reason of the engine's own mutations.
 constexpr std::string_view kEngineActor = "state-engine";
 
-std::string truth_rule(const std::string& name) { return name.substr(0, name.find('\n')); }
-std::string truth_key(const std::string& name) { return name.substr(name.find('\n') + 1); }
-
-RuleRecord to_record(const RuleOutcome& outcome) {
-  RuleRecord record;
-  record.rule_id = outcome.rule_id;
-  record.rule_hash = outcome.rule_hash;
-  record.matched = outcome.matched;
-  record.effects = static_cast<int>(outcome.effects.size());
-  record.derived = static_cast<int>(outcome.derived.size());
-  record.reads = outcome.reads;
-  record.error = outcome.error;
-  return record;
-}
-
 }  // namespace
-
-std::string truth_name(std::string_view rule_id, std::string_view key) {
-  return fmt::format("{}\n{}", rule_id, key);
-}
 
 BatchBuilder::BatchBuilder(DecisionEnvironment environment) : env_(std::move(environment)) {}
 
@@ -57,28 +40,15 @@ const Snapshot* BatchBuilder::find(std::string_view key) const {
   return snapshot != nullptr && snapshot->visible_at(env_.now) ? snapshot.get() : nullptr;
 }
 
-std::optional<bool> BatchBuilder::truth(std::string_view rule_id, std::string_view key) const {
-  const std::string name = truth_name(rule_id, key);
-  if (const auto item = truths_.find(name); item != truths_.end()) return item->second;
-  if (const auto item = env_.truths.find(name); item != env_.truths.end()) return item->second;
-  return std::nullopt;
-}
-
 void BatchBuilder::put(SnapshotPtr snapshot) {
   auto [item, fresh] = overlay_.try_emplace(snapshot->key);
   snapshot_undo_.push_back({snapshot->key, fresh ? nullptr : item->second});
   item->second = std::move(snapshot);
 }
 
-void BatchBuilder::set_truth(const std::string& name, bool value) {
-  const auto item = truths_.find(name);
-  truth_undo_.push_back(
-      {name, item != truths_.end() ? std::optional<bool>(item->second) : std::nullopt});
-  truths_[name] = value;
-}
-
 BatchBuilder::Mark BatchBuilder::mark() const {
-  return {entries_.size(), effects_.size(), snapshot_undo_.size(), truth_undo_.size()};
+  return {entries_.size(), effects_.size(), snapshot_undo_.size(), memory_undo_.size(),
+          evaluations_.size()};
 }
 
 void BatchBuilder::rollback(const Mark& mark) {
@@ -98,15 +68,17 @@ void BatchBuilder::rollback(const Mark& mark) {
       overlay_.erase(undo.key);
     }
   }
-  while (truth_undo_.size() > mark.truth_undo) {
-    const TruthUndo undo = std::move(truth_undo_.back());
-    truth_undo_.pop_back();
+  while (memory_undo_.size() > mark.memory_undo) {
+    MemoryUndo undo = std::move(memory_undo_.back());
+    memory_undo_.pop_back();
     if (undo.previous) {
-      truths_[undo.name] = *undo.previous;
+      memories_[undo.name] = *std::move(undo.previous);
     } else {
-      truths_.erase(undo.name);
+      memories_.erase(undo.name);
     }
   }
+  evaluations_.erase(evaluations_.begin() + static_cast<std::ptrdiff_t>(mark.evaluations),
+                     evaluations_.end());
 }
 
 // ---- Repetitions -----------------------------------------------------------------------------
@@ -126,9 +98,9 @@ MutationResult BatchBuilder::answer_again(const LogEntry& entry, const std::stri
 // ---- One proposal ----------------------------------------------------------------------------
 
 MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& origin, bool dry_run,
-                                    const LogEntry* known) {
-  if (auto fault = id_fault(proposal.id)) {
-    return plain_answer(proposal, RejectionCode::kInvalidProposal, *fault);
+                                    const LogEntry* known, const PolicyDenial* fault) {
+  if (auto id = id_fault(proposal.id)) {
+    return plain_answer(proposal, RejectionCode::kInvalidProposal, *id);
   }
   if (is_reserved_id(proposal.id)) {
     return plain_answer(proposal, RejectionCode::kInvalidProposal,
@@ -141,7 +113,9 @@ MutationResult BatchBuilder::decide(const Proposal& proposal, const Origin& orig
     return again;
   }
   const Mark start = mark();
-  MutationResult result = decide_root(decision);
+  MutationResult result = fault != nullptr ? reject(decision, env_.policy->rule_for(proposal.key),
+                                                    fault->code, fault->message)
+                                           : decide_root(decision);
   if (dry_run) {
     rollback(start);
     make_dry(result);
@@ -180,8 +154,19 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
     return PolicyDenial{RejectionCode::kInvalidProposal,
                         "op 'expire' is the engine's own; use delete, or set with a ttl"};
   }
-  if (proposal.op != Op::kExpire) {
+  if (!decision.firing && is_reserved_key(proposal.key)) {
+    return PolicyDenial{RejectionCode::kKeyNotAllowed,
+                        "Key not allowed: keys below 'state-engine/' are the engine's own"};
+  }
+  if (proposal.op != Op::kExpire && !decision.firing) {
     if (auto denial = env_.policy->check(proposal, rule)) return denial;
+  }
+  if (!decision.internal) {
+    const auto value_of = [this](const std::string& key) {
+      const Snapshot* const snapshot = find(key);
+      return snapshot != nullptr ? &snapshot->value : nullptr;
+    };
+    if (auto denial = env_.policy->check_requirements(rule, value_of)) return denial;
   }
   if (!decision.internal && rule != nullptr) {
     if (auto wait =
@@ -198,7 +183,7 @@ std::optional<PolicyDenial> BatchBuilder::admit(const Decision& decision, const 
 MutationResult BatchBuilder::decide_one(const Decision& decision, int depth,
                                         std::vector<Pending>& pending) {
   const Proposal& proposal = decision.proposal;
-  const PolicyRule* rule = env_.policy->rule_for(proposal.key);
+  const PolicyRule* rule = decision.firing ? nullptr : env_.policy->rule_for(proposal.key);
   SnapshotPtr current = latest(proposal.key);
   const Snapshot* visible =
       current != nullptr && current->visible_at(env_.now) ? current.get() : nullptr;
@@ -220,7 +205,7 @@ MutationResult BatchBuilder::decide_one(const Decision& decision, int depth,
     return reject(decision, rule, fault->code, fault->message);
   }
   auto& applied = std::get<Applied>(outcome);
-  if (!applied.deleted) {
+  if (!applied.deleted && !decision.firing) {
     if (auto denial = env_.policy->check_value(applied.value, rule)) {
       return reject(decision, rule, denial->code, denial->message);
     }
@@ -348,30 +333,37 @@ std::vector<Effect> BatchBuilder::effects_since(std::size_t from) const {
   return {effects_.begin() + static_cast<std::ptrdiff_t>(from), effects_.end()};
 }
 
+bool BatchBuilder::within_budget(const Pending& cause, const RuleOutcome& outcome, int& firings,
+                                 std::string& fault) const {
+  if (++firings > limits::kRuleFiringsMax) {
+    fault = fmt::format("rule '{}' is firing number {} of this mutation; at most {} are allowed",
+                        outcome.rule_id, firings, limits::kRuleFiringsMax);
+    return false;
+  }
+  if (!outcome.derived.empty() && cause.depth >= limits::kRuleDepthMax) {
+    fault = fmt::format("rule '{}' derives a mutation {} levels deep; at most {} are allowed",
+                        outcome.rule_id, cause.depth + 1, limits::kRuleDepthMax);
+    return false;
+  }
+  return true;
+}
+
 bool BatchBuilder::run_rules(std::vector<Pending> pending, std::vector<MutationResult>& derived,
                              std::string& fault) {
   int firings = 0;
   for (std::size_t i = 0; i < pending.size(); ++i) {
     const Pending cause = pending[i];
-    const ChangeContext change{entries_[cause.entry], cause.before.get(), *cause.after};
-    const std::vector<RuleOutcome> outcomes = env_.rules->evaluate(change, *this, *this);
+    LogEntry& entry = entries_[cause.entry];
+    const ChangeContext change{entry, cause.before.get(), *cause.after};
+    EvaluationCollector collector(entry, evaluations_);
+    const std::vector<RuleOutcome> outcomes =
+        env_.rules->evaluate(change, *this, *this, &collector);
+    LastChangePtr last;
     for (const RuleOutcome& outcome : outcomes) {
-      entries_[cause.entry].rules.push_back(to_record(outcome));
-      if (outcome.new_truth) {
-        set_truth(truth_name(outcome.rule_id, cause.after->key), *outcome.new_truth);
-      }
+      entry.rules.push_back(to_record(outcome));
+      if (outcome.memory) remember(cause, outcome, last);
       if (!outcome.fired) continue;
-      if (++firings > limits::kRuleFiringsMax) {
-        fault =
-            fmt::format("rule '{}' is firing number {} of this mutation; at most {} are allowed",
-                        outcome.rule_id, firings, limits::kRuleFiringsMax);
-        return false;
-      }
-      if (!outcome.derived.empty() && cause.depth >= limits::kRuleDepthMax) {
-        fault = fmt::format("rule '{}' derives a mutation {} levels deep; at most {} are allowed",
-                            outcome.rule_id, cause.depth + 1, limits::kRuleDepthMax);
-        return false;
-      }
+      if (!within_budget(cause, outcome, firings, fault)) return false;
       apply_outcome(cause, outcome, pending, derived);
     }
   }
@@ -460,13 +452,14 @@ CommitBatch BatchBuilder::take() {
   }
   for (auto& [key, snapshot] : overlay_) batch.snapshots.push_back(std::move(snapshot));
   batch.effects = std::move(effects_);
-  for (const auto& [name, value] : truths_) {
-    batch.rule_states.push_back({truth_rule(name), truth_key(name), value, {}, {}, {}});
+  for (const auto& [name, value] : memories_) {
+    const Remembered* stored = env_.memories.find(name);
+    if (stored != nullptr && stored->memory == value.memory) continue;  // only its change is new
+    batch.rule_states.push_back(to_rule_state(name, value.memory));
   }
   entries_.clear();
   overlay_.clear();
   ids_.clear();
-  truths_.clear();
   return batch;
 }
 

@@ -9,6 +9,7 @@
 //   (I3) an id is decided once; a repetition is answered from its record. (I6) a rejected proposal
 //   leaves its own entry and nothing else. (I7) a conditional proposal is accepted only at exactly
 //   its expected version. (I11) a root whose rules exceed the budget is rejected as a whole.
+//   (I10) an effect has its cause in the same batch, a rule that fires after a wait too.
 //   (I12) a write to a key past its deadline is preceded by the key's own expire entry.
 //
 // Ownership: what the environment refers to outlives the builder.
@@ -30,36 +31,35 @@
 #include "core/policy.h"
 #include "engine/decisions.h"
 #include "engine/rate_limiter.h"
+#include "engine/recent_rules.h"
+#include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
 #include "ports/state_store.h"
 #include "rules/rule_set.h"
 
 namespace state_engine {
 
-// The stored truth of `rise` and `fall` rules by "<rule id>\n<key>".
-using TruthTable = std::unordered_map<std::string, bool>;
-std::string truth_name(std::string_view rule_id, std::string_view key);
-
 struct DecisionEnvironment {
   SnapshotView base;
   std::shared_ptr<const Policy> policy;
   RuleSetPtr rules;
   RateLimiter& rates;
-  const TruthTable& truths;
+  const RuleMemories& memories;
   Random& random;
   StoreHead head;
   Timestamp now{};
   std::chrono::nanoseconds monotonic_now{};
 };
 
-class BatchBuilder final : private StateLookup, private TruthStore {
+class BatchBuilder final : private StateLookup, private MemoryLookup {
  public:
   explicit BatchBuilder(DecisionEnvironment environment);
 
-  // Decides one proposal. `known` is the stored record of its id, or null.
-  // A dry run answers the same and leaves no trace.
+  // Decides one proposal. `known` is the stored record of its id, or null. With a `fault`, which
+  // the door found, it is recorded as rejected for that. A dry run answers the same and leaves no
+  // trace.
   MutationResult decide(const Proposal& proposal, const Origin& origin, bool dry_run,
-                        const LogEntry* known);
+                        const LogEntry* known, const PolicyDenial* fault = nullptr);
 
   // Decides a transaction. `known[i]` is the stored record of member i's id, or null.
   // REQUIRES: 1 to kTransactionMembersMax members; known.size() == members.size().
@@ -68,6 +68,14 @@ class BatchBuilder final : private StateLookup, private TruthStore {
 
   // Commits the expiry of `key` if its deadline has come.
   void expire_if_due(std::string_view key);
+
+  // Ends the wait of a rule for a key (memory_name), if its time has come: the rule fires, which is
+  // a mutation of the engine's own key for it, the cause of all that the rule then does (I10).
+  void end_wait(const std::string& name);
+
+  // What rules remember now, and which of them were run. REQUIRES: before take().
+  const std::unordered_map<std::string, Remembered>& memories() const { return memories_; }
+  const std::vector<RuleEvaluation>& evaluations() const { return evaluations_; }
 
   bool empty() const { return entries_.empty(); }
   std::size_t size() const { return entries_.size(); }
@@ -81,15 +89,15 @@ class BatchBuilder final : private StateLookup, private TruthStore {
  private:
   // What rollback() returns to.
   struct Mark {
-    std::size_t entries, effects, snapshot_undo, truth_undo;
+    std::size_t entries, effects, snapshot_undo, memory_undo, evaluations;
   };
   struct SnapshotUndo {
     std::string key;
     SnapshotPtr previous;  // null: the key was not in the overlay
   };
-  struct TruthUndo {
+  struct MemoryUndo {
     std::string name;
-    std::optional<bool> previous;
+    std::optional<Remembered> previous;
   };
   // A change whose rules have not run yet.
   struct Pending {
@@ -106,11 +114,12 @@ class BatchBuilder final : private StateLookup, private TruthStore {
     std::string transaction_id;
     bool internal = false;  // expiry or derived: no rate, reserved actor allowed
     bool dry_run = false;
+    bool firing = false;  // the end of a wait: beyond policy, on a key of the engine's own
   };
 
-  // StateLookup and TruthStore, for the rules.
+  // StateLookup and MemoryLookup, for the rules.
   const Snapshot* find(std::string_view key) const override;
-  std::optional<bool> truth(std::string_view rule_id, std::string_view key) const override;
+  std::optional<RuleMemory> memory(std::string_view rule_id, std::string_view key) const override;
 
   Mark mark() const;
   void rollback(const Mark& mark);
@@ -139,7 +148,13 @@ class BatchBuilder final : private StateLookup, private TruthStore {
                  std::string& fault);
   void apply_outcome(const Pending& cause, const RuleOutcome& outcome,
                      std::vector<Pending>& pending, std::vector<MutationResult>& derived);
-  void set_truth(const std::string& name, bool value);
+  bool within_budget(const Pending& cause, const RuleOutcome& outcome, int& firings,
+                     std::string& fault) const;
+  // Remembers what `outcome` says; `last` is the change as waits keep it, made when first needed.
+  void remember(const Pending& cause, const RuleOutcome& outcome, LastChangePtr& last);
+  const Remembered* remembered(const std::string& name) const;
+  void set_memory(const std::string& name, Remembered value);
+  void record_firing(const std::string& name, const Remembered& ended, const RuleOutcome& outcome);
   std::vector<Effect> effects_since(std::size_t from) const;
 
   TransactionResult transaction_again(const TransactionProposal& transaction,
@@ -160,9 +175,10 @@ class BatchBuilder final : private StateLookup, private TruthStore {
   std::vector<Effect> effects_;
   std::map<std::string, SnapshotPtr, std::less<>> overlay_;
   std::unordered_map<std::string, std::size_t> ids_;  // mutation id -> entry
-  std::unordered_map<std::string, bool> truths_;
+  std::unordered_map<std::string, Remembered> memories_;
+  std::vector<RuleEvaluation> evaluations_;
   std::vector<SnapshotUndo> snapshot_undo_;
-  std::vector<TruthUndo> truth_undo_;
+  std::vector<MemoryUndo> memory_undo_;
 };
 
 }  // namespace state_engine

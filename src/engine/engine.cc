@@ -21,6 +21,7 @@ namespace asio = boost::asio;
 
 constexpr std::chrono::milliseconds kRetryAfter{100};
 constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
+constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kLoadPage = 4096;
 constexpr std::size_t kExpiriesTogether = 64;
 
@@ -77,6 +78,7 @@ Engine::Awaitable<Status> Engine::start(EngineConfig config) {
   auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
     SE_CO_RETURN_IF_ERROR(co_await load());
     SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
+    SE_CO_RETURN_IF_ERROR(co_await load_memories(config));
     config_ = std::move(config);
     accepting_ = true;
     spawn([this] { return watch_expiry(); });
@@ -103,11 +105,6 @@ Engine::Awaitable<Status> Engine::load() {
     }
   }
   index_.publish(head_.seq);
-  auto states = co_await deps_.store.rule_states();
-  if (!states.ok()) co_return states.error();
-  for (const RuleState& state : *states) {
-    truths_[truth_name(state.rule_id, state.key)] = state.truth;
-  }
   deps_.observer.on_state(head_.seq, index_.view().size());
   deps_.log.info("state loaded", {{"keys", index_.view().size()},
                                   {"seq", head_.seq},
@@ -200,8 +197,22 @@ Engine::Awaitable<TransactionResult> Engine::propose_transaction(TransactionProp
   co_return co_await await_callback<TransactionResult>(std::move(start));
 }
 
+Engine::Awaitable<std::vector<MutationResult>> Engine::propose_in_order(
+    std::vector<Submission> submissions) {
+  SE_ASSERT(submissions.size() <= limits::kCommitBatchMax);
+  if (submissions.empty()) co_return std::vector<MutationResult>{};
+  auto start = [this, submissions = std::move(submissions)](
+                   std::function<void(std::vector<MutationResult>)> done) mutable {
+    Work work{SequenceWork{std::move(submissions), std::move(done), {}}, {}, {}};
+    auto shared = std::make_shared<Work>(std::move(work));
+    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
+  };
+  co_return co_await await_callback<std::vector<MutationResult>>(std::move(start));
+}
+
 void Engine::submit(Work work) {
-  const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what);
+  const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what) &&
+                            !std::holds_alternative<WaitWork>(work.what);
   if (from_outside && !accepting_) {
     refuse(work, "The engine is not accepting proposals now");
     return;
@@ -228,6 +239,13 @@ void Engine::refuse(Work& work, std::string_view why) {
     transaction->result.code = RejectionCode::kUnavailable;
     transaction->result.error = why;
     transaction->result.retry_after = retry;
+  } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+    sequence->results.clear();
+    for (const Submission& item : sequence->items) {
+      sequence->results.push_back(
+          plain_answer(item.proposal, RejectionCode::kUnavailable, std::string(why)));
+      sequence->results.back().retry_after = retry;
+    }
   }
   std::vector<Work> one;
   one.push_back(std::move(work));
@@ -242,6 +260,11 @@ void Engine::answer(std::vector<Work>& group) {
     } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       deps_.observer.on_answer(transaction->result.code, transaction->result.duplicate);
       if (transaction->done) transaction->done(std::move(transaction->result));
+    } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      for (const MutationResult& result : sequence->results) {
+        deps_.observer.on_answer(result.code, result.duplicate);
+      }
+      if (sequence->done) sequence->done(std::move(sequence->results));
     }
   }
 }
@@ -249,7 +272,7 @@ void Engine::answer(std::vector<Work>& group) {
 // ---- The writer ------------------------------------------------------------------------------
 
 Engine::Awaitable<void> Engine::drain() {
-  while (!queue_.empty() && !failed_) {
+  while ((!queue_.empty() || waits_are_due()) && !failed_) {
     co_await write_group(take_group());
   }
   draining_ = false;
@@ -268,6 +291,8 @@ std::vector<Engine::Work> Engine::take_group() {
       bytes += bytes_of(single->proposal);
     } else if (const auto* transaction = std::get_if<TransactionWork>(&next.what)) {
       for (const Proposal& member : transaction->transaction.members) bytes += bytes_of(member);
+    } else if (const auto* sequence = std::get_if<SequenceWork>(&next.what)) {
+      for (const Submission& item : sequence->items) bytes += bytes_of(item.proposal);
     }
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
@@ -284,6 +309,8 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
       ids.push_back(single->proposal.id);
     } else if (const auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       for (const Proposal& member : transaction->transaction.members) ids.push_back(member.id);
+    } else if (const auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      for (const Submission& item : sequence->items) ids.push_back(item.proposal.id);
     }
   }
   Records records;
@@ -297,6 +324,28 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
   co_return records;
 }
 
+void Engine::decide_sequence(SequenceWork& sequence, const Records& records,
+                             BatchBuilder& builder) {
+  // The first rate limited proposal of each key: those behind it wait with it.
+  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> limited;
+  for (const Submission& item : sequence.items) {
+    const Proposal& proposal = item.proposal;
+    if (const auto wait = limited.find(proposal.key); wait != limited.end()) {
+      sequence.results.push_back(plain_answer(proposal, RejectionCode::kUnavailable,
+                                              "An earlier proposal for this key is rate limited"));
+      sequence.results.back().retry_after = wait->second;
+      continue;
+    }
+    const auto known = records.find(proposal.id);
+    const auto& fault = item.options.fault;
+    sequence.results.push_back(builder.decide(proposal, item.origin, item.options.dry_run,
+                                              known != records.end() ? &known->second : nullptr,
+                                              fault ? &*fault : nullptr));
+    const MutationResult& result = sequence.results.back();
+    if (result.code == RejectionCode::kRateLimited) limited[proposal.key] = result.retry_after;
+  }
+}
+
 void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
   const auto record = [&](const std::string& id) -> const LogEntry* {
     const auto item = records.find(id);
@@ -304,8 +353,9 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
   };
   for (Work& work : group) {
     if (auto* single = std::get_if<SingleWork>(&work.what)) {
+      const auto& fault = work.options.fault;
       single->result = builder.decide(single->proposal, work.origin, work.options.dry_run,
-                                      record(single->proposal.id));
+                                      record(single->proposal.id), fault ? &*fault : nullptr);
     } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
       std::vector<const LogEntry*> known;
       known.reserve(transaction->transaction.members.size());
@@ -314,10 +364,10 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
       }
       transaction->result = builder.decide_transaction(transaction->transaction, work.origin,
                                                        work.options.dry_run, known);
-    } else {
-      for (const std::string& key : std::get<ExpiryWork>(work.what).keys) {
-        builder.expire_if_due(key);
-      }
+    } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
+      decide_sequence(*sequence, records, builder);
+    } else if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) {
+      for (const std::string& key : expiry->keys) builder.expire_if_due(key);
     }
   }
 }
@@ -334,10 +384,14 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
     co_return;
   }
   warn_if_clock_jumped();
-  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, truths_, deps_.random,
-                        head_, clock_.now(), clock_.monotonic_now()});
+  const Timestamp now = clock_.now();
+  memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, memories_,
+                        deps_.random, head_, now, clock_.monotonic_now()});
+  const std::vector<std::string> waits = end_waits(builder, now);
   decide_group(group, *records, builder);
   if (builder.empty()) {
+    install_rules(builder, false);
     answer(group);
     co_return;
   }
@@ -345,10 +399,13 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   answer(group);  // A planted bug (I4): the crash tests must find it.
 #endif
   const std::vector<ChangeEvent> changes = builder.changes();
-  const auto batch = std::make_shared<const CommitBatch>(builder.take());
+  CommitBatch built = builder.take();
+  memories_.add_unsaved(built.rule_states);
+  const auto batch = std::make_shared<const CommitBatch>(std::move(built));
   switch (co_await commit(batch)) {
     case CommitOutcome::kCommitted:
       install(*batch, changes);
+      install_rules(builder, true);
 #ifndef SE_PLANTED_ACK_BEFORE_COMMIT
       answer(group);
 #endif
@@ -356,6 +413,7 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
     case CommitOutcome::kNotCommitted:
       // The keys whose expiry was part of the group must be tried again.
       for (const SnapshotPtr& snapshot : batch->snapshots) requeue_expiries({snapshot->key});
+      requeue_waits(waits);
       for (Work& work : group) refuse(work, "The store could not write: nothing was changed");
       break;
     case CommitOutcome::kUnknown:
@@ -427,9 +485,7 @@ void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> chan
   head_.hash = batch.entries.back().hash;
   head_.last_committed_at = batch.entries.back().committed_at;
   index_.publish(head_.seq);
-  for (const RuleState& state : batch.rule_states) {
-    truths_[truth_name(state.rule_id, state.key)] = state.truth;
-  }
+  memories_.saved(batch.rule_states);
   for (const LogEntry& entry : batch.entries) deps_.observer.on_entry(entry);
   deps_.observer.on_state(head_.seq, index_.view().size());
   if (sooner) deps_.expiry_timer.wake();
@@ -458,7 +514,13 @@ Engine::Awaitable<void> Engine::watch_expiry() {
       submit({ExpiryWork{std::move(keys)}, {}, {}});
       continue;
     }
-    const auto next = expiry_.next();
+    if (waits_are_due()) {
+      submit({WaitWork{}, {}, {}});
+      co_await deps_.expiry_timer.sleep_for(kLookAgain);
+      continue;
+    }
+    auto next = expiry_.next();
+    if (const auto end = memories_.next_deadline(); end && (!next || *end < *next)) next = end;
     const std::chrono::nanoseconds wait = next ? std::chrono::nanoseconds(*next - now)
                                                : std::chrono::nanoseconds(std::chrono::hours{1});
     // An hour at most: a wall clock set forward moves engine time without waking anyone.

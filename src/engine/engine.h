@@ -35,6 +35,8 @@
 #include "engine/expiry_queue.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
+#include "engine/recent_rules.h"
+#include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
 #include "ports/effect_sink.h"
 #include "ports/state_store.h"
@@ -67,6 +69,15 @@ struct EngineConfig {
 struct ProposeOptions {
   bool dry_run = false;
   bool fresh_id = false;  // the id was made just now: no earlier record can exist
+  // What the door found wrong: the proposal, as far as it could be read, is recorded as rejected.
+  std::optional<PolicyDenial> fault = std::nullopt;
+};
+
+// One proposal of a source that keeps an order.
+struct Submission {
+  Proposal proposal;
+  Origin origin;
+  ProposeOptions options = {};
 };
 
 // One mutation with what it emitted.
@@ -121,6 +132,11 @@ class Engine {
 
   Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
 
+  // Decides proposals in their order and in one commit, each for itself (no transaction). What
+  // follows a rate limited one for the same key is answered `unavailable`, so that sending the
+  // refused ones again keeps the order per key. REQUIRES: at most kCommitBatchMax.
+  Awaitable<std::vector<MutationResult>> propose_in_order(std::vector<Submission> submissions);
+
   // Sets member ids and gives every member the transaction's actor and reason as they come.
   // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
   Awaitable<TransactionResult> propose_transaction(TransactionProposal transaction, Origin origin,
@@ -143,6 +159,9 @@ class Engine {
   // Errors: kNotFound if the rules of that revision were not kept. Cost: log reads per key read.
   Awaitable<Result<RuleVerdict>> explain_rule(LogEntry entry, std::string rule_id);
 
+  // What rules did lately, the newest first; of `rule_id` only, if it is not empty.
+  Awaitable<std::vector<RuleEvaluation>> recent_rules(std::string rule_id, std::size_t limit);
+
   // The configuration in force.
   Awaitable<EngineConfig> config();
 
@@ -157,11 +176,18 @@ class Engine {
     std::function<void(TransactionResult)> done;
     TransactionResult result;
   };
+  struct SequenceWork {
+    std::vector<Submission> items;
+    std::function<void(std::vector<MutationResult>)> done;
+    std::vector<MutationResult> results;
+  };
   struct ExpiryWork {
     std::vector<std::string> keys;
   };
+  // Nothing but an occasion: write_group() ends the waits of rules whose time has come.
+  struct WaitWork {};
   struct Work {
-    std::variant<SingleWork, TransactionWork, ExpiryWork> what;
+    std::variant<SingleWork, TransactionWork, SequenceWork, ExpiryWork, WaitWork> what;
     Origin origin;
     ProposeOptions options;
   };
@@ -174,6 +200,8 @@ class Engine {
   std::vector<Work> take_group();
   Awaitable<void> write_group(std::vector<Work> group);
   Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
+  static void decide_sequence(SequenceWork& sequence, const Records& records,
+                              BatchBuilder& builder);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
   // Puts keys whose expiry could not be committed back into the queue.
   void requeue_expiries(const std::vector<std::string>& keys);
@@ -181,6 +209,16 @@ class Engine {
   Awaitable<CommitOutcome> commit(std::shared_ptr<const CommitBatch> batch);
   Awaitable<CommitOutcome> resolve(const CommitBatch& batch);
   void install(const CommitBatch& batch, std::span<const ChangeEvent> changes);
+  // Takes over what rules remember and did; `saved` says whether that is in the store.
+  void install_rules(const BatchBuilder& builder, bool saved);
+  bool waits_are_due();
+  // Ends waits whose time has come, before anything else is decided at this time.
+  std::vector<std::string> end_waits(BatchBuilder& builder, Timestamp now);
+  void requeue_waits(const std::vector<std::string>& names);
+  // What rules remembered when the engine stopped, with the changes that they wait on.
+  Awaitable<Status> load_memories(const EngineConfig& config);
+  Awaitable<Status> load_waits();
+  Awaitable<Result<RuleSetPtr>> rules_of(std::string revision);
   void answer(std::vector<Work>& group);
   void refuse(Work& work, std::string_view why);
   void fail(std::string message);
@@ -191,6 +229,9 @@ class Engine {
   void warn_if_clock_jumped();
 
   Awaitable<Result<Explanation>> explain(LogEntry subject);
+  // The accepted entry with this version of `key`. Errors: kDataLoss if it is not in the log.
+  Awaitable<Result<LogEntry>> past_entry(std::string key, std::int64_t version,
+                                         std::int64_t near_seq);
   // The snapshot that the accepted entry with this version of `key` left; nothing if it left none.
   Awaitable<Result<std::optional<Snapshot>>> past_snapshot(std::string key, std::int64_t version,
                                                            std::int64_t near_seq);
@@ -204,7 +245,8 @@ class Engine {
   OutboxDispatcher outbox_;
   EngineConfig config_;
   StoreHead head_;
-  TruthTable truths_;
+  RuleMemories memories_;
+  RecentRules recent_;
   RateLimiter rates_;
   ExpiryQueue expiry_;
   std::vector<ChangeListener> listeners_;
@@ -213,10 +255,11 @@ class Engine {
   bool accepting_ = false;
   bool failed_ = false;
   bool stopping_ = false;
-  bool store_refused_ = false;     // the last commit was refused
-  bool expiries_refused_ = false;  // expiries went back to the queue: wait before they are tried
-  int tasks_ = 0;                  // spawned and not finished
-  std::function<void()> idle_;     // called when tasks_ reaches 0 during stop()
+  bool store_refused_ = false;  // the last commit was refused
+  bool expiries_refused_ =
+      false;       // expiries or waits went back to the queue: wait before they are tried
+  int tasks_ = 0;  // spawned and not finished
+  std::function<void()> idle_;  // called when tasks_ reaches 0 during stop()
   Timestamp last_wall_{};
   std::chrono::nanoseconds last_monotonic_{0};
 };

@@ -419,6 +419,56 @@ TEST_F(EngineTest, EveryEntryNamesThePolicyThatDecided) {
   }
 }
 
+WorldConfig giveaway_needs_stream() {
+  WorldConfig config;
+  config.policy.rules.resize(1);
+  config.policy.rules[0].keys = {"giveaway"};
+  config.policy.rules[0].requirements = {{"stream", "on"}};
+  return config;
+}
+
+TEST_F(EngineTest, AWriteNeedsWhatThePolicyRequiresOfOtherKeys) {
+  ASSERT_TRUE(world.reload(giveaway_needs_stream()).ok());
+  EXPECT_EQ(world.set("giveaway", "open").code, RejectionCode::kPreconditionFailed);
+  world.set("stream", "off");
+  const MutationResult refused = world.set("giveaway", "open");
+  EXPECT_EQ(refused.code, RejectionCode::kPreconditionFailed);
+  EXPECT_THAT(refused.error, HasSubstr("stream"));
+  EXPECT_EQ(version_of("giveaway"), 0);
+  EXPECT_EQ(world.log().back().code, RejectionCode::kPreconditionFailed);
+  world.propose(living(milliseconds{1000}, proposal_of("live", "stream", "on")));
+  EXPECT_TRUE(world.propose(proposal_of("dry", "giveaway"), {true, false}).accepted);
+  EXPECT_TRUE(world.set("giveaway", "open").accepted);
+  world.advance(milliseconds{1200});
+  EXPECT_EQ(world.set("giveaway", "open").code, RejectionCode::kPreconditionFailed)
+      << "an expired value is no value";
+}
+
+TEST_F(EngineTest, ARequirementSeesWhatTheSameTransactionDidBefore) {
+  ASSERT_TRUE(world.reload(giveaway_needs_stream()).ok());
+  world.set("stream", "on");
+  TransactionProposal both;
+  both.id = "tx";
+  both.members = {proposal_of("tx:0", "stream", "off"), proposal_of("tx:1", "giveaway", "open")};
+  const TransactionResult result = world.transact(both);
+  EXPECT_FALSE(result.accepted);
+  EXPECT_EQ(result.code, RejectionCode::kPreconditionFailed);
+  EXPECT_EQ(result.failed_index, 1);
+  EXPECT_EQ(world.read("stream")->value, "on");
+}
+
+TEST_F(EngineTest, RulesAreExemptFromRequirementsForTheySeeTheState) {
+  WorldConfig config = giveaway_needs_stream();
+  config.rules = R"([{"id":"end","on":"change","when":{"and":[{"==":[{"var":"key"},"stream"]},
+      {"!=":[{"var":"value"},"on"]}]},"actions":[{"type":"proposeMutation","key":"giveaway",
+      "value":"closed","reason":"the stream ended"}]}])";
+  ASSERT_TRUE(world.reload(config).ok());
+  world.set("stream", "on");
+  world.set("giveaway", "open");
+  world.set("stream", "off");
+  EXPECT_EQ(world.read("giveaway")->value, "closed");
+}
+
 TEST_F(EngineTest, ARateLimitIsAnAnswerAndNoDecision) {
   WorldConfig limited;
   limited.policy.rules.resize(1);

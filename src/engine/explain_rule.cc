@@ -2,8 +2,10 @@
 // rule source of that revision and the values that the log has for the versions read then.
 
 #include <map>
+#include <optional>
 #include <utility>
 
+#include "core/chain.h"
 #include "engine/engine.h"
 #include "rules/why_not.h"
 
@@ -40,6 +42,23 @@ Snapshot snapshot_after(const LogEntry& entry) {
   return snapshot;
 }
 
+// What a mutation says that records the end of a rule's wait.
+struct EndedWait {
+  std::string rule_id;
+  std::string key;
+  std::int64_t version = 0;
+};
+
+std::optional<EndedWait> ended_wait(const LogEntry& entry) {
+  const Proposal& proposal = entry.proposal;
+  if (proposal.actor != "state-engine" || !proposal.key.starts_with(kFiringPrefix)) return {};
+  if (!proposal.value.has_value() || !proposal.value->is_object()) return {};
+  const json::Object& value = proposal.value->get_object();
+  return EndedWait{json::find_string(value, "rule").value_or(""),
+                   json::find_string(value, "key").value_or(""),
+                   json::find_int(value, "version").value_or(0)};
+}
+
 // Why no rule at all ran on `entry`; empty if they ran.
 std::string why_no_rules(const LogEntry& entry) {
   if (!entry.accepted) return "the mutation was rejected, and rules run on accepted ones only";
@@ -51,12 +70,10 @@ std::string why_no_rules(const LogEntry& entry) {
 
 }  // namespace
 
-Engine::Awaitable<Result<std::optional<Snapshot>>> Engine::past_snapshot(std::string key,
-                                                                         std::int64_t version,
-                                                                         std::int64_t near_seq) {
-  std::optional<Snapshot> found;
+Engine::Awaitable<Result<LogEntry>> Engine::past_entry(std::string key, std::int64_t version,
+                                                       std::int64_t near_seq) {
   std::int64_t before = near_seq + kSeqReach;
-  while (version > 0) {
+  while (true) {
     LogQuery query;
     query.key = key;
     query.newest_first = true;
@@ -64,19 +81,25 @@ Engine::Awaitable<Result<std::optional<Snapshot>>> Engine::past_snapshot(std::st
     query.limit = kPage;
     auto page = co_await deps_.store.read_log(std::move(query));
     if (!page.ok()) co_return page.error();
-    for (const LogEntry& entry : *page) {
-      if (!entry.accepted || entry.resulting_version != version) continue;
-      Snapshot snapshot = snapshot_after(entry);
-      if (!snapshot.deleted) found = std::move(snapshot);
-      co_return found;
+    for (LogEntry& entry : *page) {
+      if (entry.accepted && entry.resulting_version == version) co_return std::move(entry);
     }
     if (page->size() < kPage) break;
     before = page->back().seq;
   }
-  if (version > 0) {
-    co_return Error{ErrorCode::kDataLoss,
-                    "version " + std::to_string(version) + " of '" + key + "' is not in the log"};
-  }
+  co_return Error{ErrorCode::kDataLoss,
+                  "version " + std::to_string(version) + " of '" + key + "' is not in the log"};
+}
+
+Engine::Awaitable<Result<std::optional<Snapshot>>> Engine::past_snapshot(std::string key,
+                                                                         std::int64_t version,
+                                                                         std::int64_t near_seq) {
+  std::optional<Snapshot> found;
+  if (version == 0) co_return found;
+  auto entry = co_await past_entry(std::move(key), version, near_seq);
+  if (!entry.ok()) co_return entry.error();
+  Snapshot snapshot = snapshot_after(*entry);
+  if (!snapshot.deleted) found = std::move(snapshot);
   co_return found;
 }
 
@@ -88,40 +111,49 @@ Engine::Awaitable<Result<RuleVerdict>> Engine::explain_rule(LogEntry entry, std:
   verdict.not_a_candidate = why_no_rules(entry);
   if (!verdict.not_a_candidate.empty()) co_return verdict;
 
-  auto source = co_await deps_.store.source("rules", entry.rule_revision);
-  if (!source.ok()) co_return source.error();
-  auto parsed = json::parse(source->text, json::trusted_limits());
-  if (!parsed.ok()) co_return Error{ErrorCode::kDataLoss, parsed.error().message};
-  const RuleSetLoad load = RuleSet::load(*parsed);
-  if (!load.ok()) {
-    co_return Error{ErrorCode::kDataLoss, "the rules of revision " + entry.rule_revision +
-                                              " do not load: " + load.problems.front().message};
+  const EngineConfig now = co_await config();
+  RuleSetPtr rules = now.rules;
+  if (rules->revision() != entry.rule_revision) {
+    auto past = co_await rules_of(entry.rule_revision);
+    if (!past.ok()) co_return past.error();
+    rules = *past;
   }
-  const Rule* rule = load.rules->find(rule_id);
+  const Rule* rule = rules->find(rule_id);
   if (rule == nullptr) {
     verdict.not_a_candidate = "the rules in force then had no rule of this id";
     co_return verdict;
+  }
+  // A candidate without a record did not match, did not fail and read no other key.
+  for (const RuleRecord& record : entry.rules) {
+    if (record.rule_id == rule_id) verdict.stored = record;
+  }
+  const std::int64_t seq = entry.seq;
+  if (const auto wait = ended_wait(entry)) {
+    if (wait->rule_id != rule_id) {
+      verdict.not_a_candidate =
+          "this mutation records that rule '" + wait->rule_id + "' fired; no other rule runs on it";
+      co_return verdict;
+    }
+    auto change = co_await past_entry(wait->key, wait->version, seq);
+    if (!change.ok()) co_return change.error();
+    entry = std::move(*change);
   }
   const Snapshot after = snapshot_after(entry);
   verdict.not_a_candidate = why_not_a_candidate(*rule, after.key, after.value);
   if (!verdict.not_a_candidate.empty()) co_return verdict;
 
-  // A candidate without a record did not match, did not fail and read no other key.
-  for (const RuleRecord& record : entry.rules) {
-    if (record.rule_id == rule_id) verdict.stored = record;
-  }
   PastState state;
   if (!after.deleted) state.snapshots.emplace(after.key, after);
   for (const auto& [key, version] : verdict.stored.reads) {
-    auto read = co_await past_snapshot(key, version, entry.seq);
+    auto read = co_await past_snapshot(key, version, seq);
     if (!read.ok()) co_return read.error();
     state.snapshots.erase(key);
     if (*read) state.snapshots.emplace(key, std::move(**read));
   }
-  auto before = co_await past_snapshot(after.key, entry.previous_version, entry.seq);
+  auto before = co_await past_snapshot(after.key, entry.previous_version, seq);
   if (!before.ok()) co_return before.error();
   const ChangeContext change{entry, *before ? &**before : nullptr, after};
-  verdict.tree = load.rules->explain(*rule, change, state);
+  verdict.tree = rules->explain(*rule, change, state);
   // An action that fails is stored as an error too, but beside a condition that matched.
   const bool same_error = verdict.tree.error.empty() || verdict.tree.error == verdict.stored.error;
   verdict.agrees = verdict.tree.matched == verdict.stored.matched && same_error;

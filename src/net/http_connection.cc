@@ -19,6 +19,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "net/websocket_accept.h"
+
 namespace state_engine::net {
 namespace {
 
@@ -130,6 +132,7 @@ void HttpConnection::drain() {
   asio::post(executor_, [self = shared_from_this()] {
     self->close_after_ = true;
     if (self->phase_ == Phase::kIdle) self->close_now();
+    if (self->websocket_) self->websocket_->start_close(1001, "the server is stopping");
   });
 }
 
@@ -143,6 +146,7 @@ void HttpConnection::close_now() {
   gone_.cancel();
   boost::system::error_code ignored;  // Whatever close says, the descriptor is gone.
   stream_.socket().close(ignored);
+  if (websocket_) websocket_->abort();
 }
 
 asio::awaitable<void> HttpConnection::close_gently() {
@@ -493,6 +497,35 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
   co_return response;
 }
 
+asio::awaitable<void> HttpConnection::run_websocket(HttpRequest request, HttpResponse response) {
+  // WebSockets are served in the clear only: what speaks them here are doubles of services.
+  // A client that speaks before the 101 does not follow RFC 6455, and its bytes are in our buffer.
+  if (request.method.empty() || buffer_.size() > 0 || !stream_.is_open() || stream_.is_tls()) {
+    close_after_ = true;
+    HttpResponse refusal = HttpResponse::text(426, "this address serves WebSockets only\n");
+    refusal.headers.add("Upgrade", "websocket");
+    co_await write_response(refusal, false);
+    co_return;
+  }
+  enter(Phase::kHandling, std::chrono::milliseconds::zero());
+  watch_after_ns_ = 0;
+  auto accepted =
+      co_await accept_websocket(std::move(stream_.socket()), std::move(request),
+                                std::move(response.headers), response.websocket_options);
+  if (!accepted.ok()) co_return;
+  websocket_ = std::move(*accepted);
+  if (host_->draining()) websocket_->start_close(1001, "the server is stopping");
+  std::exception_ptr failure;
+  try {
+    co_await response.websocket(websocket_);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) log_failure(host_->log(), failure);
+  websocket_->abort();
+  close_now();
+}
+
 // The handshake has the time of a request's header, from the first byte that is waited for.
 asio::awaitable<bool> HttpConnection::open_stream() {
   if (!host_->tls()) co_return true;
@@ -517,8 +550,14 @@ asio::awaitable<void> HttpConnection::run() {
     HttpRequest request;
     if (co_await read_request(request) != ReadOutcome::kRequest) break;
     const bool is_head = request.method == "HEAD";
+    HttpRequest upgrade;  // kept only if it asks for one
+    if (is_websocket_upgrade(request)) upgrade = request;
     const HttpResponse response = co_await handle(std::move(request));
     if (!keep_alive_ || response.close) close_after_ = true;
+    if (response.websocket) {
+      co_await run_websocket(std::move(upgrade), response);
+      break;
+    }
     bool written = false;
     if (response.stream && !is_head) {
       written = co_await write_stream(response);

@@ -78,6 +78,7 @@ class HttpConnection final : public HttpExchange,
   boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
   boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool is_head);
   boost::asio::awaitable<bool> write_stream(const HttpResponse& response);
+  boost::asio::awaitable<void> run_websocket(HttpRequest request, HttpResponse response);
   boost::asio::awaitable<void> close_gently();
   std::string response_head(const HttpResponse& response, bool streaming) const;
 
@@ -103,6 +104,8 @@ class HttpConnection final : public HttpExchange,
   bool unread_input_ = false;  // close gently, so that the peer reads our answer
   bool http_1_0_ = false;
   bool keep_alive_ = true;
+
+  std::shared_ptr<WebSocket> websocket_;  // after an upgrade, which took the stream
 
   CancelSource gone_;
   bool watch_wanted_ = false;

@@ -160,7 +160,7 @@ asio::awaitable<HttpResponse> HttpServer::State::dispatch(HttpRequest request,
 }
 
 Status HttpServer::State::listen(std::string_view host, std::uint16_t port) {
-  tcp::resolver resolver(runtime_.context());
+  tcp::resolver resolver(accept_strand_);
   boost::system::error_code error;
   std::string name{host};
   if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
@@ -206,8 +206,7 @@ Status HttpServer::State::open(const tcp::endpoint& endpoint, std::string_view h
 
 asio::awaitable<void> HttpServer::State::accept_loop() {
   while (!draining_) {
-    auto [error, socket] =
-        co_await acceptor_.async_accept(asio::make_strand(runtime_.context()), kAwaitTuple);
+    auto [error, socket] = co_await acceptor_.async_accept(runtime_.make_strand(), kAwaitTuple);
     if (draining_) break;
     if (error) {
       if (!acceptor_.is_open()) break;

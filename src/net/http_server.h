@@ -35,6 +35,7 @@
 #include "net/http_types.h"
 #include "net/io_runtime.h"
 #include "net/tls_identity.h"
+#include "net/websocket.h"
 
 namespace state_engine::net {
 
@@ -63,12 +64,21 @@ class SseWriter {
 // the writer's two tokens is cancelled.
 using SseBody = std::function<boost::asio::awaitable<void>(SseWriter& writer)>;
 
+// Runs while a WebSocket is open; the connection is dropped when it returns. It must return soon
+// after a read has failed, which a shutdown of the server brings about (1001).
+using WebSocketBody =
+    std::function<boost::asio::awaitable<void>(std::shared_ptr<WebSocket> socket)>;
+
 struct HttpResponse {
   int status = 200;
   Headers headers;     // Content-Length, Date and Connection are added by the server
   std::string body;    // Content-Type must be among the headers if this is not empty
   SseBody stream;      // when set, `body` is ignored and the answer is an event stream
   bool close = false;  // close the connection after this answer
+  // When set, the request is upgraded and `headers` go into the 101, Sec-WebSocket-Protocol among
+  // them if one was chosen; a request that asked for no upgrade is answered 426.
+  WebSocketBody websocket = nullptr;
+  WebSocketOptions websocket_options = {};
 
   static HttpResponse json(int status, std::string body) {
     return {status, {{"Content-Type", "application/json"}}, std::move(body), nullptr, false};

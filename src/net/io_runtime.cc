@@ -1,8 +1,10 @@
-// One io_context and its threads; strands give the order that connections need.
+// One io_context per thread. A handler may hold a socket of another context, so all contexts give
+// up what they hold before the first of them is destroyed.
 
 #include "net/io_runtime.h"
 
 #include <algorithm>
+#include <atomic>
 #include <future>
 #include <thread>
 #include <vector>
@@ -14,18 +16,51 @@
 #include <boost/asio/use_future.hpp>
 
 namespace state_engine::net {
+namespace {
 
-struct IoRuntime::Impl {
-  explicit Impl(int thread_count)
-      : context(thread_count), work(boost::asio::make_work_guard(context)) {
-    for (int i = 0; i < thread_count; ++i) {
-      threads.emplace_back([this] { context.run(); });
-    }
+namespace asio = boost::asio;
+
+class Loop : public asio::io_context {
+ public:
+  Loop() : asio::io_context(1), work_(asio::make_work_guard(get_executor())) {
+    thread_ = std::jthread([this] { run(); });
   }
 
-  boost::asio::io_context context;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
-  std::vector<std::jthread> threads;
+  void join() {
+    work_.reset();
+    stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  // Destroys the handlers that are left, while every service is still there.
+  void give_up() { shutdown(); }
+
+ private:
+  asio::executor_work_guard<executor_type> work_;
+  std::jthread thread_;
+};
+
+}  // namespace
+
+struct IoRuntime::Impl {
+  explicit Impl(int thread_count) {
+    for (int i = 0; i < thread_count; ++i) loops.push_back(std::make_unique<Loop>());
+  }
+
+  void join() {
+    for (const auto& loop : loops) loop->join();
+    engine.join();
+  }
+
+  ~Impl() {
+    join();
+    for (const auto& loop : loops) loop->give_up();
+    engine.give_up();
+  }
+
+  std::vector<std::unique_ptr<Loop>> loops;
+  Loop engine;
+  std::atomic<std::size_t> next{0};
 };
 
 IoRuntime::IoRuntime(int threads) {
@@ -33,28 +68,21 @@ IoRuntime::IoRuntime(int threads) {
   impl_ = std::make_unique<Impl>(threads);
 }
 
-IoRuntime::~IoRuntime() { stop(); }
+IoRuntime::~IoRuntime() = default;
 
-boost::asio::any_io_executor IoRuntime::executor() const { return impl_->context.get_executor(); }
-
-boost::asio::any_io_executor IoRuntime::make_strand() const {
-  return boost::asio::make_strand(impl_->context);
+asio::any_io_executor IoRuntime::make_strand() const {
+  const std::size_t turn = impl_->next.fetch_add(1, std::memory_order_relaxed);
+  return asio::make_strand(*impl_->loops[turn % impl_->loops.size()]);
 }
 
-boost::asio::io_context& IoRuntime::context() { return impl_->context; }
-
-int IoRuntime::threads() const { return static_cast<int>(impl_->threads.size()); }
-
-void IoRuntime::run_blocking(boost::asio::awaitable<void> task) {
-  boost::asio::co_spawn(make_strand(), std::move(task), boost::asio::use_future).get();
+asio::any_io_executor IoRuntime::make_engine_strand() const {
+  return asio::make_strand(impl_->engine);
 }
 
-void IoRuntime::stop() {
-  impl_->work.reset();
-  impl_->context.stop();
-  for (std::jthread& thread : impl_->threads) {
-    if (thread.joinable()) thread.join();
-  }
+void IoRuntime::run_blocking(asio::awaitable<void> task) {
+  asio::co_spawn(make_strand(), std::move(task), asio::use_future).get();
 }
+
+void IoRuntime::stop() { impl_->join(); }
 
 }  // namespace state_engine::net

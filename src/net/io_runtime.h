@@ -1,5 +1,9 @@
 // IoRuntime: the threads that run all network code of a process.
 //
+// Each thread has a queue and an epoll of its own, and every strand belongs to one thread for good:
+// no lock is contended and no other thread is woken when a connection has something to do.
+// One thread more is kept for the engine, so that a reader never waits behind its decisions.
+//
 // It handles no signals; the app does. Work left over when the runtime stops is destroyed, not run:
 // shut servers down first.
 //
@@ -14,26 +18,20 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
-namespace boost::asio {
-class io_context;
-}
-
 namespace state_engine::net {
 
 class IoRuntime {
  public:
-  // Starts `threads` threads; 0 takes one per processor, at least 2.
+  // Starts `threads` threads and the engine's; 0 takes one per processor, at least 2.
   explicit IoRuntime(int threads = 0);
   ~IoRuntime();
   IoRuntime(const IoRuntime&) = delete;
   IoRuntime& operator=(const IoRuntime&) = delete;
 
-  // Runs handlers on any thread of the runtime, several at once.
-  boost::asio::any_io_executor executor() const;
-  // Runs its handlers one after the other. Each call makes a new strand.
+  // Runs its handlers one after the other. Each call makes a new strand, on the threads in turn.
   boost::asio::any_io_executor make_strand() const;
-  boost::asio::io_context& context();
-  int threads() const;
+  // The same, on the engine's thread.
+  boost::asio::any_io_executor make_engine_strand() const;
 
   // Runs `task` on the runtime and blocks the caller until it is done; exceptions pass through.
   // REQUIRES: the caller is not a thread of the runtime.

@@ -301,8 +301,8 @@ Result<std::unique_ptr<UnixAcceptor>> UnixAcceptor::open(IoRuntime& runtime,
 }
 
 asio::awaitable<Result<AcceptedStream>> UnixAcceptor::accept() {
-  auto [error, socket] = co_await impl_->acceptor.async_accept(
-      asio::make_strand(impl_->runtime.context()), kAwaitTuple);
+  auto [error, socket] =
+      co_await impl_->acceptor.async_accept(impl_->runtime.make_strand(), kAwaitTuple);
   if (error) {
     const bool closed = !impl_->acceptor.is_open() || error == asio::error::operation_aborted;
     co_return Error{closed ? ErrorCode::kCancelled : ErrorCode::kUnavailable, error.message()};

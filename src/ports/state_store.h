@@ -8,9 +8,9 @@
 //
 // Ownership: the engine's owner owns the store, which outlives every awaitable it returned.
 // Threads:   commit(), mark_effects() and save_source() are called on the engine strand; several
-// may
-//            be outstanding and take effect in the order of the calls. The reads may be called
-//            from any executor, several at once. Awaitables resume on the caller's executor.
+//            may be outstanding and take effect in the order of the calls. save_cursor() and the
+//            reads may be called from any executor, several at once, save_cursor() once per name.
+//            Awaitables resume on the caller's executor.
 // Errors:    every read may fail with kUnavailable (try again) or kDataLoss (stop the process).
 
 #ifndef STATE_ENGINE_PORTS_STATE_STORE_H_
@@ -32,9 +32,9 @@ namespace state_engine {
 
 // The end of the log, and whose log it is.
 struct StoreHead {
-  std::string engine_id;  // made once per store
+  std::string engine_id;  // made once per store; where several engines share it, at each start
   std::int64_t seq = 0;   // of the last entry; 0 = empty log
-  std::string hash;       // of the last entry; 64 zeros if empty
+  std::string hash;       // of this engine's last entry; 64 zeros if it has none
   Timestamp last_committed_at{};
 };
 
@@ -74,6 +74,7 @@ struct CommitBatch {
 enum class CommitOutcome {
   kCommitted,     // durable
   kNotCommitted,  // surely nothing of it is there; the same store may be used on
+  kStale,         // as before, because another engine was first: refresh, then decide again
   kUnknown,       // may or may not be there: look the ids up, after a restart if `fatal`
 };
 
@@ -91,6 +92,7 @@ struct LogQuery {
   std::string mutation_id;
   std::string causation_id;  // entries that this mutation caused
   std::string transaction_id;
+  std::string engine_id;        // entries that this engine wrote
   std::int64_t after_seq = 0;   // exclusive
   std::int64_t before_seq = 0;  // exclusive; 0 = no bound
   std::size_t limit = 100;
@@ -104,6 +106,8 @@ struct SourceRevision {
   std::string text;      // canonical JSON
 };
 
+class SharedStore;
+
 class StateStore {
  public:
   template <typename T>
@@ -111,9 +115,15 @@ class StateStore {
 
   virtual ~StateStore() = default;
 
-  // A short name for logs and /health: "sqlite", "memory".
+  // A short name for logs and /health: "sqlite", "memory", "firestore".
   virtual std::string_view name() const = 0;
 
+  // What it offers when several engines write to it (ports/shared_store.h); null if one engine has
+  // it to itself.
+  virtual SharedStore* shared() { return nullptr; }
+
+  // Where the log ends. After a commit of a shared store with outcome kUnknown the engine id may
+  // be another one: what becomes of that commit then cannot fork the chain.
   virtual Awaitable<Result<StoreHead>> head() = 0;
 
   // Durably writes `batch`. Cost: one durable transaction.
@@ -149,6 +159,13 @@ class StateStore {
 
   // Errors: kNotFound if this revision was never saved.
   virtual Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) = 0;
+
+  // How far the publisher `name` has come in the log: the last seq it is done with; 0 if it never
+  // said. It belongs to the engine whose log this is.
+  virtual Awaitable<Result<std::int64_t>> cursor(std::string name) = 0;
+
+  // Durably keeps that. Cost: one durable write; group calls.
+  virtual Awaitable<Status> save_cursor(std::string name, std::int64_t seq) = 0;
 
   // Finishes what is under way and releases files and locks. Nothing may be called afterwards.
   virtual Awaitable<Status> close() = 0;

@@ -63,7 +63,14 @@ class Compiler {
     code_.nodes.resize(first + count);
     code_.nodes[at].first = first;
     code_.nodes[at].count = count;
-    for (std::uint32_t i = 0; i < count; ++i) compile_into(first + i, array.element(i), depth + 1);
+    const Opcode op = code_.nodes[at].op;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const Scope outside = scope_;
+      if (has_element_scope(op) && i == 1) scope_ = {op == Opcode::kReduce, false};
+      compile_into(first + i, array.element(i), depth + 1);
+      if (op == Opcode::kReduce && i == 1) code_.nodes[at].reuses_scope = !scope_.escapes;
+      if (has_element_scope(op) && i == 1) scope_ = outside;
+    }
   }
 
   void compile_operator(std::uint32_t at, const RuleMember& member, int depth) {
@@ -80,6 +87,19 @@ class Compiler {
       compile_into(first, member.argument, depth + 1);
     }
     if (code_.nodes[at].op == Opcode::kVar) fix_path(code_.nodes[at]);
+    note_scope(code_.nodes[at]);
+  }
+
+  // What `node` does with the scope of the reduce that it is in.
+  void note_scope(Node& node) {
+    if (!scope_.of_reduce) return;
+    const bool computed = node.op == Opcode::kVar || node.op == Opcode::kMissing ||
+                          node.op == Opcode::kMissingSome;
+    if (computed || (node.op == Opcode::kVarPath && node.path_count == 0)) scope_.escapes = true;
+    if (node.op != Opcode::kVarPath || node.path_count == 0) return;
+    const std::string_view first = code_.path_steps[node.path_first];
+    if (first == "current") node.scope_member = kCurrent;
+    if (first == "accumulator") node.scope_member = kAccumulator;
   }
 
   // Splits a name that is known now. Extra arguments stay with the general `var`.
@@ -103,7 +123,14 @@ class Compiler {
     return code_.texts.emplace_back(to_string_view(name, scratch));
   }
 
+  // The data that the nodes being compiled will see.
+  struct Scope {
+    bool of_reduce = false;
+    bool escapes = false;  // a value may be the scope object itself
+  };
+
   int nesting_max_;
+  Scope scope_;
   Code code_;
 };
 

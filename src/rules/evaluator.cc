@@ -139,6 +139,11 @@ JsValue Evaluator::eval_var_path(const Node& node, const JsValue& data) {
   JsValue fallback = node.count > 1 ? eval_argument(node, 1, data) : JsValue::null();
   if (node.path_count == 0) return data;
   if (fallback.is_undefined()) fallback = JsValue::null();
+  if (node.scope_member != kNoMember) {
+    const JsValue value = data.members()[static_cast<std::size_t>(node.scope_member)].value;
+    if (value.is_undefined()) return fallback;
+    return walk(code_->path(node).subspan(1), fallback, value);
+  }
   return walk(code_->path(node), fallback, data);
 }
 
@@ -199,12 +204,17 @@ JsValue Evaluator::eval_reduce(const Node& node, const JsValue& data) {
   JsValue accumulator = has_initial ? eval_argument(node, 2, data) : JsValue::null();
   if (!source.is_array()) return accumulator;
   const std::size_t size = source.array_size();
+  ArenaMember* members = nullptr;
   for (std::size_t i = 0; i < size; ++i) {
     step();
-    // A fresh object for each element: the body may return it whole.
-    auto* members = static_cast<ArenaMember*>(arena_.allocate(2 * sizeof(ArenaMember)));
-    new (&members[0]) ArenaMember{"current", source.element(i)};
-    new (&members[1]) ArenaMember{"accumulator", accumulator};
+    // A fresh object for each element, if the body may return it whole.
+    if (members == nullptr || !node.reuses_scope) {
+      members = static_cast<ArenaMember*>(arena_.allocate(2 * sizeof(ArenaMember)));
+      new (&members[kCurrent]) ArenaMember{"current", {}};
+      new (&members[kAccumulator]) ArenaMember{"accumulator", {}};
+    }
+    members[kCurrent].value = source.element(i);
+    members[kAccumulator].value = accumulator;
     accumulator = eval_argument(node, 1, JsValue::object({members, 2}));
   }
   return accumulator;

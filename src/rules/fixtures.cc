@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <span>
@@ -16,21 +17,23 @@
 namespace state_engine {
 namespace {
 
-constexpr std::array<std::string_view, 4> kTestFields = {"name", "given", "commit", "expect"};
+constexpr std::array<std::string_view, 5> kTestFields = {"name", "given", "commit", "after",
+                                                         "expect"};
 constexpr std::array<std::string_view, 6> kCommitFields = {"key",   "value",  "op",
                                                            "actor", "reason", "metadata"};
 constexpr std::array<std::string_view, 3> kExpectFields = {"fired", "effects", "derived"};
 constexpr std::array<std::string_view, 3> kDerivedFields = {"key", "op", "value"};
 
-// The state that `given` describes. No truth is stored: what `rise` and `fall` rules were before
+// The state that `given` describes. Nothing is remembered: what `rise` and `fall` rules were before
 // follows from the value before.
-class FixtureState final : public StateLookup, public TruthStore {
+class FixtureState final : public StateLookup, public MemoryLookup {
  public:
   const Snapshot* find(std::string_view key) const override {
     const auto found = snapshots.find(key);
     return found == snapshots.end() || found->second.deleted ? nullptr : &found->second;
   }
-  std::optional<bool> truth(std::string_view /*rule*/, std::string_view /*key*/) const override {
+  std::optional<RuleMemory> memory(std::string_view /*rule*/,
+                                   std::string_view /*key*/) const override {
     return std::nullopt;
   }
 
@@ -57,6 +60,7 @@ class FixtureRunner {
     const json::Value* commit = json::find(*test, "commit");
     if (commit == nullptr) report(path_, "\"commit\" is missing: the change to try");
     if (expected == nullptr) report(path_, "\"expect\" is missing: what should come of it");
+    if (const json::Value* after = json::find(*test, "after")) read_after(*after);
     if (commit != nullptr) read_commit(*commit, logic::child_path(path_, "commit"));
     if (!result_.passed()) return;
     evaluate();
@@ -94,6 +98,17 @@ class FixtureRunner {
       snapshot.value = member.value();
       snapshot.version = 1;
       state_.snapshots.emplace(snapshot.key, std::move(snapshot));
+    }
+  }
+
+  void read_after(const json::Value& after) {
+    const std::string text =
+        after.is_string() ? std::string(after.get_string()) : json::write(after);
+    const auto duration = parse_duration(text);
+    if (duration.ok()) {
+      after_ = *duration;
+    } else {
+      report(logic::child_path(path_, "after"), duration.error().message);
     }
   }
 
@@ -142,7 +157,21 @@ class FixtureRunner {
     return {entry_, before_ ? &*before_ : nullptr, state_.snapshots.at(entry_.proposal.key)};
   }
 
-  void evaluate() { outcomes_ = rules_.evaluate(change(), state_, state_); }
+  // What fires at once, then what fires because its wait ends within `after`.
+  void evaluate() {
+    outcomes_ = rules_.evaluate(change(), state_, state_);
+    const Timestamp end = entry_.committed_at + after_;
+    std::vector<RuleOutcome> later;
+    for (RuleOutcome& outcome : outcomes_) {
+      if (!outcome.memory || !outcome.memory->deadline || *outcome.memory->deadline > end) continue;
+      const Rule* rule = rules_.find(outcome.rule_id);
+      later.push_back(rules_.end_wait(*rule, change(), state_, *outcome.memory, end));
+    }
+    std::stable_sort(later.begin(), later.end(), [this](const auto& a, const auto& b) {
+      return rules_.find(a.rule_id)->hold < rules_.find(b.rule_id)->hold;
+    });
+    std::move(later.begin(), later.end(), std::back_inserter(outcomes_));
+  }
 
   void compare(const json::Value& source, const std::string& path) {
     const json::Object* expected = object_at(source, path, kExpectFields);
@@ -187,11 +216,8 @@ class FixtureRunner {
     if (outcome != outcomes_.end() && !outcome->error.empty()) {
       return id + " failed: " + outcome->error;
     }
+    if (outcome != outcomes_.end() && !outcome->held.empty()) return id + ": " + outcome->held;
     const logic::Explanation why = rules_.explain(*rule, change(), state_);
-    if (why.matched) {
-      return id + " matches, but its trigger \"" + std::string(to_string(rule->trigger)) +
-             "\" says no";
-    }
     return id + " does not match: " + why.decided_text;
   }
 
@@ -250,6 +276,7 @@ class FixtureRunner {
   FixtureResult& result_;
   FixtureState state_;
   LogEntry entry_;
+  std::chrono::milliseconds after_{0};
   std::optional<Snapshot> before_;
   std::vector<RuleOutcome> outcomes_;
 };

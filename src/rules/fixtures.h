@@ -4,8 +4,10 @@
 //     - name: going live switches the scene
 //       given: {stream.state: "off"}                  values before; optional
 //       commit: {key: stream.state, value: "on"}      also op, actor, reason, metadata
-//       expect:
-//         fired: [live-scene]                         these rules and no others, in file order
+//       after: 5m                                     time that passes, for rules with `for`;
+//       optional expect:
+//         fired: [live-scene]                         these rules and no others, in file order,
+//                                                     those that waited behind the others
 //         effects: [{type: obs.scene, name: Live}]    these payloads and no others, in order
 //         derived: [{key: obs.scene.wanted, value: Live}]
 //

@@ -54,9 +54,10 @@ TEST(FixturesTest, SaysWhyARuleDidNotFire) {
                            "expect": {"fired": ["live"]}})"),
               ElementsAre(AllOf(HasSubstr("/0/expect/fired: expected live to fire; fired: none"),
                                 HasSubstr(R"(value == "on" is false)"))));
-  EXPECT_THAT(problems(R"({"given": {"stream.state": "on"},
+  EXPECT_THAT(
+      problems(R"({"given": {"stream.state": "on"},
       "commit": {"key": "stream.state", "value": "on"}, "expect": {"fired": ["live"]}})"),
-              ElementsAre(HasSubstr(R"(live matches, but its trigger "rise" says no)")));
+      ElementsAre(HasSubstr(R"(live: it fires on rise, and the condition was true before)")));
   EXPECT_THAT(
       problems(R"({"commit": {"key": "boom", "value": 1}, "expect": {"fired": ["broken"]}})"),
       ElementsAre(HasSubstr("broken failed: action 0: the key must become a string")));

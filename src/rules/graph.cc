@@ -64,6 +64,17 @@ std::string escaped(std::string_view text, std::string_view quote) {
   return result;
 }
 
+// True if a trigger ("a.b", "a.*", "*") covers `key`.
+bool covers(std::string_view trigger, std::string_view key) {
+  if (!trigger.ends_with(kAnyKey)) return trigger == key;
+  return key.starts_with(trigger.substr(0, trigger.size() - kAnyKey.size()));
+}
+
+// True if `state.<name>` may lead to `key`: a name goes on below the key's own value.
+bool is_read_as(std::string_view name, std::string_view key) {
+  return name == key || (name.starts_with(key) && name.substr(key.size()).starts_with('.'));
+}
+
 bool into_rule(Kind kind) { return kind == Kind::kTriggers || kind == Kind::kReads; }
 
 }  // namespace
@@ -96,6 +107,48 @@ RuleGraph RuleGraph::build(std::span<const Rule> rules) {
     }
   }
   return graph;
+}
+
+RuleGraph RuleGraph::part(const std::set<std::string_view>& chosen) const {
+  RuleGraph part;
+  for (const std::string& rule : rules_) {
+    if (chosen.contains(rule)) part.rules_.push_back(rule);
+  }
+  for (const GraphEdge& edge : edges_) {
+    if (chosen.contains(edge.rule)) part.edges_.push_back(edge);
+  }
+  return part;
+}
+
+RuleGraph RuleGraph::readers_of(std::string_view key) const {
+  std::set<std::string_view> chosen;
+  for (const GraphEdge& edge : edges_) {
+    const bool triggers = edge.kind == Kind::kTriggers && covers(edge.name, key);
+    const bool reads = edge.kind == Kind::kReads && is_read_as(edge.name, key);
+    if (triggers || reads) chosen.insert(edge.rule);
+  }
+  return part(chosen);
+}
+
+RuleGraph RuleGraph::affected_by(std::string_view key) const {
+  std::set<std::string_view> chosen;
+  std::set<std::string_view> seen = {key};
+  std::vector<std::string_view> open = {key};
+  while (!open.empty()) {
+    const std::string_view changed = open.back();
+    open.pop_back();
+    for (const GraphEdge& edge : edges_) {
+      if (edge.kind != Kind::kTriggers || !covers(edge.name, changed)) continue;
+      if (!chosen.insert(edge.rule).second) continue;
+      for (const GraphEdge& written : edges_) {
+        if (written.kind != Kind::kWrites || written.rule != edge.rule) continue;
+        if (written.name != kComputed && seen.insert(written.name).second) {
+          open.push_back(written.name);
+        }
+      }
+    }
+  }
+  return part(chosen);
 }
 
 std::string RuleGraph::to_text() const {

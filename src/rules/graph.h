@@ -7,8 +7,10 @@
 #ifndef STATE_ENGINE_RULES_GRAPH_H_
 #define STATE_ENGINE_RULES_GRAPH_H_
 
+#include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -37,12 +39,23 @@ class RuleGraph {
   // In file order of the rules.
   const std::vector<GraphEdge>& edges() const { return edges_; }
 
+  // "Who reads this key": the rules that look when `key` changes, or that read it through `state`.
+  RuleGraph readers_of(std::string_view key) const;
+
+  // "What can change because of this key": the rules that it triggers, the keys that those write,
+  // and so on. A read through `state` is no trigger, and what is written to a computed key leads no
+  // further.
+  RuleGraph affected_by(std::string_view key) const;
+
   std::string to_text() const;
   json::Value to_json() const;
   std::string to_dot() const;
   std::string to_mermaid() const;
 
  private:
+  // Only what belongs to `chosen`, in the same order.
+  RuleGraph part(const std::set<std::string_view>& chosen) const;
+
   std::vector<std::string> rules_;
   std::vector<GraphEdge> edges_;
 };

@@ -270,5 +270,31 @@ TEST(JsonLogicTest, RefusesToCompileDeepNesting) {
   EXPECT_FALSE(Program::compile(*rule).ok());
 }
 
+// The scope of a reduce is one object for all elements only where nobody can tell.
+TEST(JsonLogicTest, AReduceThatKeepsItsScopeGetsAFreshOneForEachElement) {
+  const auto eval = [](const char* rule) {
+    const auto report = eval_once(json::parse(rule).value(), json::parse(R"({"l":[1,2]})").value());
+    EXPECT_FALSE(report.error.has_value()) << rule;
+    return report.result;
+  };
+  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"merge":[{"var":"accumulator"},{"var":""}]},[]]})"),
+            R"([{"current":1,"accumulator":[]},{"current":2,"accumulator":)"
+            R"([{"current":1,"accumulator":[]}]}])");
+  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"merge":[{"var":"accumulator"},
+                      {"var":[{"cat":[]}]}]},[]]})"),
+            R"([{"current":1,"accumulator":[]},{"current":2,"accumulator":)"
+            R"([{"current":1,"accumulator":[]}]}])");
+  // Scopes within scopes, and sources of inner operators.
+  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"+":[{"var":"accumulator"},
+                      {"reduce":[[1,{"var":"current"}],
+                                 {"+":[{"var":"accumulator"},{"var":"current"}]},0]}]},0]})"),
+            "5");
+  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"merge":[{"var":"accumulator"},
+                      {"map":[[{"var":"current"}],{"*":[{"var":""},10]}]}]},[]]})"),
+            "[10,20]");
+  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"if":[{"var":["other",7]},{"var":"current.x"},0]},9]})"),
+            "null");
+}
+
 }  // namespace
 }  // namespace state_engine::logic

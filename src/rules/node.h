@@ -15,10 +15,19 @@
 
 namespace state_engine::logic {
 
+// The scope of a reduce: {"current", "accumulator"}, in this order.
+inline constexpr std::int8_t kNoMember = -1;
+inline constexpr std::int8_t kCurrent = 0;
+inline constexpr std::int8_t kAccumulator = 1;
+
 struct Node {
   Opcode op = Opcode::kConstant;
   // The operator's argument was not an array: `{"var": "a"}`.
   bool wrapped = false;
+  // kVarPath in the body of a reduce: which member of its scope the name begins with, or kNoMember.
+  std::int8_t scope_member = kNoMember;
+  // kReduce: nothing in the body can hold on to the scope itself, so that one serves all elements.
+  bool reuses_scope = false;
   std::uint32_t first = 0;  // of the arguments or elements, in Code::nodes
   std::uint32_t count = 0;
   std::uint32_t path_first = 0;  // kVarPath: the pieces of the name, in Code::path_steps

@@ -53,7 +53,10 @@ struct Rule {
     return dependencies.admits(key) && (keeps_truth() || dependencies.admits_value(value));
   }
   // Whether the rule fires depends on what its condition was before.
-  bool keeps_truth() const { return trigger == Trigger::kRise || trigger == Trigger::kFall; }
+  bool keeps_truth() const {
+    return trigger == Trigger::kRise || trigger == Trigger::kFall || hold.count() > 0;
+  }
+  bool keeps_memory() const { return keeps_truth() || cooldown.count() > 0; }
 
   std::string id;
   std::string description;
@@ -62,6 +65,10 @@ struct Rule {
   logic::Program when;
   logic::Dependencies dependencies;  // of `when`
   std::vector<Action> actions;
+  // `for`: how long the condition has to hold (with `fall`: not to hold) before the rule fires.
+  std::chrono::milliseconds hold{0};
+  // How long the rule does not fire again for a key for which it fired.
+  std::chrono::milliseconds cooldown{0};
 };
 
 }  // namespace state_engine

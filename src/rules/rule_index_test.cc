@@ -173,19 +173,19 @@ class RandomRules {
   std::mt19937 engine_;
 };
 
-class World final : public StateLookup, public TruthStore {
+class World final : public StateLookup, public MemoryLookup {
  public:
   const Snapshot* find(std::string_view key) const override {
     const auto found = state.find(key);
     return found == state.end() || found->second.deleted ? nullptr : &found->second;
   }
-  std::optional<bool> truth(std::string_view rule, std::string_view key) const override {
-    const auto found = truths.find({std::string(rule), std::string(key)});
-    return found == truths.end() ? std::nullopt : std::optional<bool>(found->second);
+  std::optional<RuleMemory> memory(std::string_view rule, std::string_view key) const override {
+    const auto found = memories.find({std::string(rule), std::string(key)});
+    return found == memories.end() ? std::nullopt : std::optional<RuleMemory>(found->second);
   }
 
   std::map<std::string, Snapshot, std::less<>> state;
-  std::map<std::pair<std::string, std::string>, bool> truths;
+  std::map<std::pair<std::string, std::string>, RuleMemory> memories;
 };
 
 std::string text_of(const std::vector<RuleOutcome>& outcomes, bool only_matches) {
@@ -195,12 +195,13 @@ std::string text_of(const std::vector<RuleOutcome>& outcomes, bool only_matches)
     text += outcome.rule_id + (outcome.matched ? " matched" : "") + (outcome.fired ? " fired" : "");
     for (const auto& effect : outcome.effects) text += " " + effect.payload;
     for (const auto& derived : outcome.derived) text += " " + derived.key;
+    text += " " + outcome.held;
     if (!only_matches) {
       text += " " + outcome.error;
       for (const auto& [key, version] : outcome.reads) {
         text += " " + key + "@" + std::to_string(version);
       }
-      if (outcome.new_truth) text += *outcome.new_truth ? " now true" : " now false";
+      if (outcome.memory) text += outcome.memory->truth ? " now true" : " now false";
     }
     text += "\n";
   }
@@ -212,11 +213,13 @@ void check_seed(unsigned seed) {
   json::Array source;
   for (int i = 0; i < 40; ++i) {
     const json::Value effect = parse(R"({"type":"publishEgress","payload":{"type":"t"}})");
-    source.push_back(
-        json::Object{{"id", "r" + std::to_string(i)},
-                     {"on", random.pick({"commit", "commit", "change", "rise", "fall"})},
-                     {"when", parse(random.condition(3))},
-                     {"actions", json::Array{effect}}});
+    json::Object rule({{"id", "r" + std::to_string(i)},
+                       {"on", random.pick({"commit", "commit", "change", "rise", "fall"})},
+                       {"when", parse(random.condition(3))},
+                       {"actions", json::Array{effect}}});
+    if (i % 5 == 0) rule["for"] = random.pick({"2ms", "5ms", "1s"});
+    if (i % 7 == 0) rule["cooldown"] = random.pick({"3ms", "20ms"});
+    source.emplace_back(std::move(rule));
     // The loader refuses `*` without arguments, which json-logic-js makes throw; skip those.
     if (!RuleSet::load(json::Array{source.back()}).ok()) source.pop_back();
   }
@@ -228,6 +231,7 @@ void check_seed(unsigned seed) {
     LogEntry entry;
     entry.accepted = true;
     entry.proposal.key = key;
+    entry.committed_at = timestamp_from_ms(1000 + i);
     const Snapshot* visible = world.find(key);
     const std::optional<Snapshot> before =
         visible != nullptr ? std::optional<Snapshot>(*visible) : std::nullopt;
@@ -244,7 +248,7 @@ void check_seed(unsigned seed) {
     ASSERT_EQ(text_of(indexed, false), text_of(linear, false)) << "--seed " << seed;
     ASSERT_EQ(text_of(indexed, true), text_of(all, true)) << "--seed " << seed;
     for (const RuleOutcome& outcome : indexed) {
-      if (outcome.new_truth) world.truths[{outcome.rule_id, key}] = *outcome.new_truth;
+      if (outcome.memory) world.memories[{outcome.rule_id, key}] = *outcome.memory;
     }
   }
 }

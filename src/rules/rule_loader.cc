@@ -13,8 +13,8 @@
 namespace state_engine {
 namespace {
 
-constexpr std::array<std::string_view, 5> kRuleFields = {"id", "when", "on", "actions",
-                                                         "description"};
+constexpr std::array<std::string_view, 7> kRuleFields = {"id",       "when",    "on",         "for",
+                                                         "cooldown", "actions", "description"};
 constexpr std::array<std::string_view, 2> kPublishFields = {"type", "payload"};
 constexpr std::array<std::string_view, 7> kMutationFields = {
     "type", "key", "op", "value", "expectedVersion", "ttl", "reason"};
@@ -59,6 +59,8 @@ std::optional<Rule> RuleLoader::load_rule(const json::Value& source, const std::
   check_fields(object, kRuleFields, path);
   std::string id = load_id(object, path);
   const Trigger trigger = load_trigger(object, path);
+  const std::chrono::milliseconds hold = load_duration(object, "for", path);
+  const std::chrono::milliseconds cooldown = load_duration(object, "cooldown", path);
   std::string description;
   if (const json::Value* text = json::find(object, "description")) {
     if (!text->is_string()) {
@@ -82,10 +84,15 @@ std::optional<Rule> RuleLoader::load_rule(const json::Value& source, const std::
     report(when_path, program.error().message);
     return std::nullopt;
   }
-  return Rule{
-      std::move(id),     std::move(description),     sha256_hex(json::write_canonical(source)),
-      trigger,           std::move(program).value(), logic::find_dependencies(*when),
-      std::move(actions)};
+  return Rule{std::move(id),
+              std::move(description),
+              sha256_hex(json::write_canonical(source)),
+              trigger,
+              std::move(program).value(),
+              logic::find_dependencies(*when),
+              std::move(actions),
+              hold,
+              cooldown};
 }
 
 std::string RuleLoader::load_id(const json::Object& source, const std::string& path) {
@@ -116,6 +123,23 @@ Trigger RuleLoader::load_trigger(const json::Object& source, const std::string& 
     report(logic::child_path(path, "on"), one_of(kTriggers) + advice);
   }
   return trigger.value_or(Trigger::kCommit);
+}
+
+std::chrono::milliseconds RuleLoader::load_duration(const json::Object& source,
+                                                    std::string_view name,
+                                                    const std::string& path) {
+  const json::Value* value = json::find(source, name);
+  if (value == nullptr) return {};
+  std::string text;
+  if (value->is_string()) text = std::string(value->get_string());
+  if (value->is_number()) text = json::number_to_string(value->to_number<double>());
+  const auto duration = parse_duration(text);
+  if (duration.ok()) return *duration;
+  std::string message = duration.error().message;
+  if (text.empty())
+    message = "must be a number of seconds or a text such as \"5m\"" + found_type(*value);
+  report(logic::child_path(path, name), std::move(message));
+  return {};
 }
 
 std::vector<Action> RuleLoader::load_actions(const json::Object& source, const std::string& path) {

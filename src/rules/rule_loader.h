@@ -3,6 +3,7 @@
 #ifndef STATE_ENGINE_RULES_RULE_LOADER_H_
 #define STATE_ENGINE_RULES_RULE_LOADER_H_
 
+#include <chrono>
 #include <optional>
 #include <set>
 #include <span>
@@ -27,6 +28,9 @@ class RuleLoader {
   std::optional<Rule> load_rule(const json::Value& source, const std::string& path);
   std::string load_id(const json::Object& source, const std::string& path);
   Trigger load_trigger(const json::Object& source, const std::string& path);
+  // A length of time; 0 if absent or wrong.
+  std::chrono::milliseconds load_duration(const json::Object& source, std::string_view name,
+                                          const std::string& path);
   std::vector<Action> load_actions(const json::Object& source, const std::string& path);
   std::optional<Action> load_action(const json::Value& source, const std::string& path);
   std::optional<Action> load_publish(const json::Object& source, const std::string& path);

@@ -1,8 +1,11 @@
 // RuleSet: the rules of one configuration, compiled, and what they say about a committed change.
 //
+// A rule with `for` fires later than the change: evaluate() begins the wait (RuleMemory::deadline),
+// and end_wait() runs the rule once more on that change when the time is over.
+//
 // Invariants: (I11) a loaded set has no cycle of derived mutations that static analysis can see;
 // the engine's run-time budget stops the others. (R1) Rules are evaluated in file order, and the
-// same change, state and truths always give the same outcomes. (R2) The index changes the cost of
+// same change, state and memories always give the same outcomes. (R2) The index changes the cost of
 // an evaluation, never its outcomes.
 //
 // Threads: immutable after load; evaluate from any thread.
@@ -16,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -26,6 +30,7 @@
 #include "rules/lint.h"
 #include "rules/rule.h"
 #include "rules/rule_index.h"
+#include "rules/rule_memory.h"
 
 namespace state_engine {
 
@@ -56,13 +61,6 @@ class StateLookup {
   virtual const Snapshot* find(std::string_view key) const = 0;
 };
 
-// The truths stored for `rise` and `fall` rules, per (rule, changed key).
-class TruthStore {
- public:
-  virtual ~TruthStore() = default;
-  virtual std::optional<bool> truth(std::string_view rule_id, std::string_view key) const = 0;
-};
-
 // A publishEgress action that fired. The engine adds ids and cause.
 struct EmittedEffect {
   int action_index = 0;
@@ -88,9 +86,18 @@ struct RuleOutcome {
   bool fired = false;    // its trigger says go and its actions could be made (below)
   std::string error;     // the run-time error of the condition or of a template; then not fired
   std::vector<std::pair<std::string, std::int64_t>> reads;  // other keys; version 0 = absent
-  std::optional<bool> new_truth;  // to be stored under (rule_id, changed key)
+  std::string held;  // why it did not fire, although its condition is as it waits for
+  // To be remembered under (rule_id, changed key); always given while a wait goes on.
+  std::optional<RuleMemory> memory;
   std::vector<EmittedEffect> effects;
   std::vector<DerivedProposal> derived;
+};
+
+// Told of every rule that is run, whether it has an outcome worth keeping or not.
+class EvaluationSink {
+ public:
+  virtual ~EvaluationSink() = default;
+  virtual void on_evaluation(const Rule& rule, const RuleOutcome& outcome) = 0;
 };
 
 class RuleSet {
@@ -101,16 +108,23 @@ class RuleSet {
   static RuleSetPtr empty();
 
   // What the rules say about one change, in file order. A rule that did not match, did not fail,
-  // read no other key and kept its truth has no outcome. A rule's error does not stop the others.
-  // Only rules whose guards admit the change are run; the others cannot match. Cost: as those
-  // rules.
+  // read no other key and has nothing new to remember has no outcome. A rule's error does not stop
+  // the others. Only rules whose guards admit the change are run; the others cannot match. `all`,
+  // if given, is told of every rule that was run. Cost: as those rules.
   std::vector<RuleOutcome> evaluate(const ChangeContext& change, const StateLookup& state,
-                                    const TruthStore& truths) const;
+                                    const MemoryLookup& memories,
+                                    EvaluationSink* all = nullptr) const;
+
+  // What `rule` says when its wait on `change`, the last one of that key, ends at `now`: it fires;
+  // or its condition is no longer as it waits for; or a cooldown puts the deadline off. The outcome
+  // always has a memory. REQUIRES: memory.deadline is set and not after `now`.
+  RuleOutcome end_wait(const Rule& rule, const ChangeContext& change, const StateLookup& state,
+                       const RuleMemory& memory, Timestamp now) const;
 
   // The same without the index (invariant R2), and without even the guards.
   std::vector<RuleOutcome> evaluate_linearly_for_test(const ChangeContext& change,
                                                       const StateLookup& state,
-                                                      const TruthStore& truths,
+                                                      const MemoryLookup& memories,
                                                       bool heed_guards) const;
 
   // Why `rule` does or does not match that change. The same answer as evaluate() gave, if the
@@ -119,6 +133,7 @@ class RuleSet {
                              const StateLookup& state) const;
 
   const std::vector<Rule>& rules() const { return rules_; }
+  // Null if there is no such rule.
   const Rule* find(std::string_view rule_id) const;
   // SHA-256 of all rule hashes in file order, hex: the rule revision of log entries.
   const std::string& revision() const { return revision_; }
@@ -128,6 +143,7 @@ class RuleSet {
   RuleSet() = default;
 
   std::vector<Rule> rules_;
+  std::unordered_map<std::string_view, std::size_t> positions_;  // by id; points into rules_
   RuleIndex index_;
   std::string revision_;
 };

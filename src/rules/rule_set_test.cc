@@ -40,8 +40,8 @@ std::vector<std::string> problems(std::string_view rules) {
   return texts;
 }
 
-// A tiny engine: commits values, keeps snapshots and truths.
-class World : public StateLookup, public TruthStore {
+// A tiny engine: commits values, keeps snapshots and memories.
+class World : public StateLookup, public MemoryLookup {
  public:
   explicit World(RuleSetPtr rules) : rules_(std::move(rules)) {}
 
@@ -64,9 +64,9 @@ class World : public StateLookup, public TruthStore {
     return found == state_.end() || found->second.deleted ? nullptr : &found->second;
   }
 
-  std::optional<bool> truth(std::string_view rule, std::string_view key) const override {
-    const auto found = truths_.find({std::string(rule), std::string(key)});
-    return found == truths_.end() ? std::nullopt : std::optional<bool>(found->second);
+  std::optional<RuleMemory> memory(std::string_view rule, std::string_view key) const override {
+    const auto found = memories_.find({std::string(rule), std::string(key)});
+    return found == memories_.end() ? std::nullopt : std::optional<RuleMemory>(found->second);
   }
 
   LogEntry entry;  // what the next commit carries besides its value
@@ -93,14 +93,14 @@ class World : public StateLookup, public TruthStore {
     state_[key] = after;
     auto outcomes = rules_->evaluate({entry, before ? &*before : nullptr, after}, *this, *this);
     for (const RuleOutcome& outcome : outcomes) {
-      if (outcome.new_truth) truths_[{outcome.rule_id, key}] = *outcome.new_truth;
+      if (outcome.memory) memories_[{outcome.rule_id, key}] = *outcome.memory;
     }
     return outcomes;
   }
 
   RuleSetPtr rules_;
   std::map<std::string, Snapshot> state_;
-  std::map<std::pair<std::string, std::string>, bool> truths_;
+  std::map<std::pair<std::string, std::string>, RuleMemory> memories_;
 };
 
 bool fired(const std::vector<RuleOutcome>& outcomes) {
@@ -169,13 +169,13 @@ TEST(RuleSetTest, ARuleLoadedLaterTakesTheTruthThatItFinds) {
   EXPECT_TRUE(fired(world.set("b", "on")));
 }
 
-TEST(RuleSetTest, ReportsTruthOnlyWhenItIsNew) {
+TEST(RuleSetTest, RemembersTruthOnlyWhenItIsNew) {
   World world(load(R"([{"id": "r", "on": "rise", "when": {"==": [{"var": "value"}, "on"]},
                         "actions": []}])"));
-  EXPECT_EQ(world.set("a", "off").at(0).new_truth, false);
+  EXPECT_EQ(world.set("a", "off").at(0).memory, RuleMemory{});
   EXPECT_THAT(world.set("a", "off"), IsEmpty());
-  EXPECT_EQ(world.set("a", "on").at(0).new_truth, true);
-  EXPECT_EQ(world.set("a", "on").at(0).new_truth, std::nullopt);
+  EXPECT_EQ(world.set("a", "on").at(0).memory.value().truth, true);
+  EXPECT_EQ(world.set("a", "on").at(0).memory, std::nullopt);
 }
 
 TEST(RuleSetTest, ReadsTheLongestExistingKeyBelowState) {

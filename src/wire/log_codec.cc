@@ -22,7 +22,7 @@ Result<std::pair<std::string, std::int64_t>> decode_read(const json::Value& valu
 
 json::Object encode_rule(const RuleRecord& rule) {
   json::Object out;
-  out.reserve(7);
+  out.reserve(8);
   put(out, "ruleId", rule.rule_id);
   put(out, "ruleHash", rule.rule_hash);
   put(out, "matched", rule.matched);
@@ -30,6 +30,7 @@ json::Object encode_rule(const RuleRecord& rule) {
   put(out, "derived", rule.derived);
   put(out, "reads", encode_list(rule.reads, encode_read));
   put_optional(out, "error", rule.error);
+  put_optional(out, "held", rule.held);
   return out;
 }
 
@@ -45,6 +46,7 @@ Result<RuleRecord> decode_rule(const json::Value& value) {
   out.derived = static_cast<int>(fields.integer("derived").value_or(0));
   out.reads = read_list(fields, "reads", decode_read);
   out.error = fields.text("error").value_or("");
+  out.held = fields.text("held").value_or("");
   SE_RETURN_IF_ERROR(fields.status("the rule record"));
   return out;
 }

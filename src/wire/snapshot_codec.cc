@@ -18,7 +18,8 @@ json::Object read_object(FieldReader& fields, std::string_view name) {
 }
 
 void write_name(std::string& out, std::string_view name) {
-  out += out.back() == '{' ? "\"" : ",\"";
+  if (out.back() != '{') out += ',';
+  out += '"';
   out += name;
   out += "\":";
 }
@@ -34,7 +35,7 @@ void write_time(std::string& out, std::string_view name, Timestamp time) {
 
 void write_integer(std::string& out, std::string_view name, std::int64_t number) {
   write_name(out, name);
-  fmt::format_to(std::back_inserter(out), "{}", number);
+  json::write_to(out, json::Value(number));
 }
 
 }  // namespace

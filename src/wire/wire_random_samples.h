@@ -183,6 +183,7 @@ class RandomSamples {
                            static_cast<int>(random_.below(9)),
                            static_cast<int>(random_.below(9)),
                            {{text(), count()}},
+                           flip() ? text() : "",
                            flip() ? text() : ""});
     }
     out.payload_hash = text();

@@ -106,7 +106,7 @@ inline LogEntry log_entry() {
   out.policy_revision = "p-1";
   out.policy_rule = "stream.*";
   out.rule_revision = "r-1";
-  out.rules.push_back({"stream-online", "ab12", true, 1, 0, {{"obs.scene", 2}}, ""});
+  out.rules.push_back({"stream-online", "ab12", true, 1, 0, {{"obs.scene", 2}}, "", "it waits"});
   out.payload_hash = std::string(64, 'a');
   out.resulting_value = json::Value("on");
   out.salt = "00ff";

@@ -41,7 +41,7 @@ export function engineBinary() {
 const tls = process.env.SE_TEST_TLS_DIR;
 
 // Settings of the caller would change an engine under test.
-const ours = /^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|XDG_STATE_HOME)/;
+const ours = /^(STATE_ENGINE_|MCP_AUTH_TOKEN|SERVICE_PORT|LOG_LEVEL|LLM_|XDG_STATE_HOME)/;
 
 export function cleanEnvironment() {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));

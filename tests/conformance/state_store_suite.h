@@ -31,7 +31,13 @@ struct StoreKind {
   std::string name;  // of the kind, for test names
   std::function<std::unique_ptr<StoreHome>()> make_home;
   bool persistent = false;  // holds its data beyond close()
+  bool any_bytes = true;    // keys need not be UTF-8; the engine refuses such keys anyway
 };
+
+// Surely nothing of the batch is there.
+inline bool wrote_nothing(const CommitReply& reply) {
+  return reply.outcome == CommitOutcome::kNotCommitted || reply.outcome == CommitOutcome::kStale;
+}
 
 // For GoogleTest, which would print the bytes.
 inline void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }

@@ -94,7 +94,7 @@ class AskingTest : public EchoFixture {
   }
 
   std::string asking_path_ = socket_path_ + ".ask";
-  Server asking_{runtime_.executor(), with_logging(), log_};
+  Server asking_{runtime_.make_strand(), with_logging(), log_};
   net::HttpServer asking_http_{runtime_, {}, log_};
   HttpEndpoint asking_endpoint_{asking_, {}, authenticate, random_, log_};
   StreamEndpoint asking_streams_{runtime_, asking_, {}, authenticate, log_};

@@ -86,7 +86,7 @@ class AuthorizationTest : public EchoFixture {
     return call(token, "resources/read", "state://a", R"("uri":"state://a",)");
   }
 
-  Server guarded_{runtime_.executor(), {}, log_};
+  Server guarded_{runtime_.make_strand(), {}, log_};
   std::atomic<bool> open_{true};
   net::HttpServer http_guarded_{runtime_, {}, log_};
   HttpEndpoint endpoint_guarded_{guarded_, protected_options(),

@@ -38,7 +38,7 @@ int serve(std::uint16_t port, bool stdio) {
   options.name = "mcp-conformance-server";
   options.version = "1.0.0";
   options.logging = true;
-  mcp::Server server(runtime.executor(), std::move(options), log);
+  mcp::Server server(runtime.make_strand(), std::move(options), log);
   mcp::register_content_tools(server);
   mcp::register_asking_tools(server);
   mcp::register_fixture_resources(server);

@@ -150,7 +150,7 @@ class EchoFixture : public testing::Test {
   SystemRandom random_;
   EchoWorld world_;
   net::IoRuntime runtime_{2};
-  Server server_{runtime_.executor(), {.version = "1.0.0", .instructions = "Echo."}, log_};
+  Server server_{runtime_.make_strand(), {.version = "1.0.0", .instructions = "Echo."}, log_};
   net::HttpServer http_{runtime_, {}, log_};
   HttpEndpoint endpoint_{server_, {}, authenticate, random_, log_};
   StreamEndpoint streams_{runtime_, server_, {}, authenticate, log_};

@@ -65,7 +65,8 @@ int serve(const Options& options) {
   SystemRandom random;
   net::IoRuntime runtime(2);
   mcp::EchoWorld world;
-  mcp::Server server(runtime.executor(), {.version = "1.0.0", .instructions = "Echo things."}, log);
+  mcp::Server server(runtime.make_strand(), {.version = "1.0.0", .instructions = "Echo things."},
+                     log);
   mcp::register_echo_tools(server, world);
   net::HttpServer http(runtime, {}, log);
   mcp::HttpEndpoint endpoint(server, {}, authenticate, random, log);

@@ -63,7 +63,8 @@ def wait_until(condition, seconds=10.0, what="the condition"):
 
 def clean_environment(extra=None):
     """The caller's environment without settings of ours that would change an engine."""
-    ours = ("STATE_ENGINE_", "MCP_AUTH_TOKEN", "SERVICE_PORT", "LOG_LEVEL", "XDG_STATE_HOME")
+    ours = ("STATE_ENGINE_", "MCP_AUTH_TOKEN", "SERVICE_PORT", "LOG_LEVEL", "XDG_STATE_HOME",
+            "NATS_", "BUS_PREFIX", "LLM_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     env.update(extra or {})
     return env

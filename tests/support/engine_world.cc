@@ -61,7 +61,8 @@ std::string dump(StateStore& store, asio::io_context& context) {
   }
   const auto states = finish(context, store.rule_states());
   for (const RuleState& s : *states) {
-    out += fmt::format("truth {} {} {}\n", s.rule_id, s.key, s.truth);
+    out += fmt::format("memory {} {} {} {} {} {}\n", s.rule_id, s.key, s.truth, text_of(s.since),
+                       text_of(s.deadline), text_of(s.cooldown_until));
   }
   return out;
 }

@@ -43,7 +43,8 @@ class FaultyStore final : public StateStore {
     kEffectsOf,
     kMark,
     kRuleStates,
-    kSource
+    kSource,
+    kCursor
   };
 
   FaultyStore(StateStore& inner, boost::asio::any_io_executor executor)
@@ -143,6 +144,14 @@ class FaultyStore final : public StateStore {
   Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) override {
     if (fails(Read::kSource)) co_return fault();
     co_return co_await inner_.source(std::move(kind), std::move(revision));
+  }
+  Awaitable<Result<std::int64_t>> cursor(std::string name) override {
+    if (fails(Read::kCursor)) co_return fault();
+    co_return co_await inner_.cursor(std::move(name));
+  }
+  Awaitable<Status> save_cursor(std::string name, std::int64_t seq) override {
+    if (fails(Read::kCursor)) co_return fault();
+    co_return co_await inner_.save_cursor(std::move(name), seq);
   }
   Awaitable<Status> close() override { co_return Status(); }
 

@@ -7,14 +7,17 @@ PACKAGES_BUILD=(
   g++ cmake ninja-build ccache mold make pkg-config git ca-certificates
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev
   libssl-dev libsqlite3-dev sqlite3
-  libprotobuf-dev protobuf-compiler
+  libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libfmt-dev libspdlog-dev libyaml-cpp-dev libcli11-dev libvalijson-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libnats-dev
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
-  python3 curl jq procps util-linux openssl nginx-light wrk clang-14
+  python3 curl jq procps util-linux openssl nginx-light wrk clang-14 nats-server
+  default-jre-headless
 )
+# Not in Debian itself: installed where apt knows it, its tests say SKIP elsewhere.
+PACKAGES_CHECK_IF_KNOWN=(google-cloud-cli-firestore-emulator)
 
 # missing_packages NAME...: those that dpkg does not know as installed.
 missing_packages() {
@@ -46,11 +49,21 @@ apt_install() {
 
 # install_packages build|check: installs what is missing of that group and says what it does.
 install_packages() {
-  local wanted missing
+  local wanted missing name
   case "$1" in
-    build) wanted=("${PACKAGES_BUILD[@]}") ;;
+    build)
+      wanted=("${PACKAGES_BUILD[@]}")
+      firestore_protos_installed || command -v npm >/dev/null || wanted+=(nodejs npm)
+      ;;
     check)
       wanted=("${PACKAGES_CHECK[@]}")
+      for name in "${PACKAGES_CHECK_IF_KNOWN[@]}"; do
+        if [ -n "$(missing_packages "$name")" ] && ! apt_knows "$name"; then
+          warn "apt does not know $name here; the tests that need it will say SKIP"
+        else
+          wanted+=("$name")
+        fi
+      done
       # Another Node (a version manager, a vendor's package) is fine: tests bring their own binary.
       command -v npm >/dev/null || wanted+=(nodejs npm)
       ;;
@@ -60,6 +73,7 @@ install_packages() {
   mapfile -t missing < <(missing_packages "${wanted[@]}")
   if [ "${#missing[@]}" -eq 0 ]; then
     step "Packages to $1: all ${#wanted[@]} are installed"
+    if [ "$1" = build ]; then install_firestore_protos; fi
     return
   fi
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
@@ -72,6 +86,22 @@ install_packages() {
     apt_update
     apt_install "${missing[@]}"
   }
+  if [ "$1" = build ]; then install_firestore_protos; fi
+}
+
+apt_knows() { apt-cache show "$1" >/dev/null 2>&1; }
+
+# The interface definitions of Firestore, pinned in cmake/firestore_protos; only data, no program.
+FIRESTORE_PROTOS=cmake/firestore_protos
+firestore_protos_installed() {
+  local stamp="$FIRESTORE_PROTOS/node_modules/.package-lock.json"
+  [ "$stamp" -nt "$FIRESTORE_PROTOS/package-lock.json" ]
+}
+install_firestore_protos() {
+  if firestore_protos_installed; then return; fi
+  say "  Firestore's interface definitions: npm ci in $FIRESTORE_PROTOS"
+  logged npm-ci-protos npm ci --prefix "$FIRESTORE_PROTOS" --ignore-scripts --no-progress
+  touch "$FIRESTORE_PROTOS/node_modules/.package-lock.json"
 }
 
 # The MCP clients, the TypeScript compiler and the Node binary that tests use, all pinned.

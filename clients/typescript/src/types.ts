@@ -44,7 +44,8 @@ export type RejectionCode =
   | "rule_budget_exceeded"
   | "transaction_aborted"
   | "dead_letter"
-  | "unavailable";
+  | "unavailable"
+  | "precondition_failed";
 
 export interface ChangeEvent {
   seq: number;
@@ -176,6 +177,8 @@ export interface RuleRecord {
   reads: RuleRead[];
   /** Why its condition could not be evaluated. */
   error?: string;
+  /** Why it did not fire although its condition was as it waits for. */
+  held?: string;
 }
 
 export interface MutationLogEntry {

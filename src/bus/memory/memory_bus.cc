@@ -56,4 +56,15 @@ std::unique_ptr<Bus::Subscription> MemoryBus::subscribe(std::string subject, Han
   return std::make_unique<TableSubscription<Table>>(table_, id);
 }
 
+std::unique_ptr<Bus::Subscription> MemoryBus::consume(ConsumeOptions options,
+                                                      ConsumeHandler handler) {
+  return subscribe(std::move(options.subject),
+                   [on_message = std::move(handler.on_message)](const BusMessage& message) {
+                     BusDelivery delivery;
+                     delivery.message = message;
+                     delivery.settle = [](Settlement, std::chrono::milliseconds) {};
+                     on_message(std::move(delivery));
+                   });
+}
+
 }  // namespace state_engine

@@ -22,6 +22,10 @@ class MemoryBus final : public Bus {
   [[nodiscard]] std::unique_ptr<Subscription> subscribe(std::string subject,
                                                         Handler handler) override;
 
+  // As subscribe(): nothing is stored, so nothing comes again, and settling has no effect.
+  [[nodiscard]] std::unique_ptr<Subscription> consume(ConsumeOptions options,
+                                                      ConsumeHandler handler) override;
+
  private:
   struct Table;
   std::shared_ptr<Table> table_;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/rule_records.h"
 #include "wire/json_codec.h"
 
 namespace state_engine::mcp {
@@ -78,16 +79,7 @@ std::string outcome(const LogEntry& entry) {
 
 void add_rules(std::string& out, const LogEntry& entry, const std::string& indent) {
   for (const RuleRecord& rule : entry.rules) {
-    const std::string name =
-        rule.rule_id.empty() ? "rules" : fmt::format("rule '{}'", rule.rule_id);
-    if (!rule.error.empty()) {
-      out += fmt::format("{}{} failed: {}\n", indent, name, plain(rule.error));
-    } else if (rule.matched) {
-      out += fmt::format("{}{} matched: {} effect(s), {} derived mutation(s)\n", indent, name,
-                         rule.effects, rule.derived);
-    } else {
-      out += fmt::format("{}{} did not match\n", indent, name);
-    }
+    out += fmt::format("{}{}\n", indent, plain(rule_words(rule)));
   }
 }
 

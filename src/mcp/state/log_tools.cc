@@ -45,6 +45,42 @@ boost::asio::awaitable<Result<HistoryPage>> read_page(Engine& engine, LogQuery q
   co_return page;
 }
 
+// Why `evaluation` came out as it did; empty if the log does not tell it (any more).
+boost::asio::awaitable<Result<std::string>> because(Engine& engine,
+                                                    const RuleEvaluation& evaluation) {
+  LogQuery query;
+  query.mutation_id = evaluation.mutation_id;
+  query.limit = 1;
+  auto entries = co_await engine.history(std::move(query));
+  if (!entries.ok()) co_return entries.error();
+  if (entries->empty()) co_return std::string();
+  auto verdict = co_await engine.explain_rule(entries->front(), evaluation.rule_id);
+  if (!verdict.ok()) co_return verdict.error();
+  // A wait that ended without a firing saw other keys than the change that it waited on.
+  const bool same = verdict->tree.matched == evaluation.matched && verdict->tree.error.empty();
+  co_return same ? verdict->tree.decided_text : std::string();
+}
+
+boost::asio::awaitable<Result<json::Object>> recent_rules(Engine& engine, std::string rule,
+                                                          std::int64_t limit) {
+  auto evaluations =
+      co_await engine.recent_rules(std::move(rule), static_cast<std::size_t>(limit));
+  json::Array list;
+  std::string text;
+  for (RuleEvaluation& evaluation : evaluations) {
+    auto why = co_await because(engine, evaluation);
+    if (!why.ok()) co_return why.error();
+    const RecentEvaluation recent{std::move(evaluation), std::move(*why)};
+    text += recent_text(recent);
+    list.push_back(encode_recent(recent));
+  }
+  if (text.empty()) text = "no rule was run since the engine started\n";
+  json::Object out;
+  out["recent"] = std::move(list);
+  out["text"] = std::move(text);
+  co_return out;
+}
+
 }  // namespace
 
 StateService::Reply StateService::get_history(json::Object arguments, RequestContext&) {
@@ -90,10 +126,18 @@ StateService::Reply StateService::explain(json::Object arguments, RequestContext
   const auto key =
       reader.optional_string("key", {.bytes_min = 1, .bytes_max = limits::kKeyBytesMax});
   const auto rule = reader.optional_string("rule", {.bytes_min = 1, .bytes_max = 512});
-  if (id.has_value() == key.has_value()) {
-    reader.add_fault("key", "or mutationId must be given, and only one of the two");
+  const auto recent =
+      reader.optional_int("recent", 1, static_cast<std::int64_t>(2 * limits::kRecentRules));
+  const int given = (id ? 1 : 0) + (key ? 1 : 0) + (recent ? 1 : 0);
+  if (given != 1) {
+    reader.add_fault("key", "or mutationId or recent must be given, and only one of them");
   }
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
+  if (recent) {
+    auto answer = co_await recent_rules(engine_, rule.value_or(""), *recent);
+    if (!answer.ok()) co_return answer.error();
+    co_return ToolResult::object(std::move(*answer));
+  }
 
   // Not a conditional expression: g++ 12 destroys a co_await's operands twice in one.
   auto pending = id ? engine_.explain_mutation(*id) : engine_.explain_key(*key);

@@ -130,18 +130,21 @@ constexpr std::array<ToolText, 6> kTools{{
      "Tell the causal chain of a mutation: who proposed it and why, which policy and rules "
      "decided, "
      "what rules derived from it and which effects went out. Give a mutationId, or a key for its "
-     "last change. `text` is the story in sentences.",
+     "last change; or recent: N for what rules did lately. `text` is the story in sentences.",
      R"({"type":"object","properties":{"mutationId":{"type":"string"},"key":{"type":"string"},)"
-     R"("rule":{"type":"string","description":"A rule id: why it did or did not match"}},)"
+     R"("rule":{"type":"string","description":"A rule id: why it did or did not match"},)"
+     R"("recent":{"type":"integer","minimum":1,"maximum":512,"description":)"
+     R"("Instead of a mutation: the last evaluations of rules (of `rule`, if given)"}},)"
      R"("additionalProperties":false})",
      R"({"type":"object","properties":{"subject":{"type":"object"},)"
      R"("causes":{"type":"array","items":{"type":"object"}},)"
      R"("consequences":{"type":"array","items":{"type":"object"}},)"
      R"("rejectedSince":{"type":"array","items":{"type":"object"}},)"
      R"("rule":{"type":"object"},)"
-     R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
-     R"(chain is left out; see get_history"},)"
-     R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["subject","text"]})"},
+      R"("recent":{"type":"array","items":{"type":"object"}},)"
+      R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
+      R"(chain is left out; see get_history"},)"
+      R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
 }};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/rule_records.h"
+
 namespace state_engine::mcp {
 
 std::string verdict_text(const RuleVerdict& verdict) {
@@ -12,14 +14,9 @@ std::string verdict_text(const RuleVerdict& verdict) {
     return fmt::format("rule '{}' was no candidate because {}\n", verdict.rule_id,
                        verdict.not_a_candidate);
   }
-  const RuleRecord& stored = verdict.stored;
-  std::string text =
-      fmt::format("rule '{}' {}", verdict.rule_id, stored.matched ? "matched" : "did not match");
-  if (stored.matched) {
-    text += fmt::format(": {} effect(s), {} derived mutation(s)", stored.effects, stored.derived);
-  }
-  if (!stored.error.empty()) text += "; it failed: " + stored.error;
-  text += '\n';
+  RuleRecord stored = verdict.stored;
+  stored.rule_id = verdict.rule_id;
+  std::string text = rule_words(stored) + "\n";
   if (!verdict.agrees) {
     text += "WARNING: evaluated again the condition comes to another outcome than the stored one\n";
   }
@@ -37,8 +34,36 @@ json::Object encode_verdict(const RuleVerdict& verdict) {
   }
   out["matched"] = verdict.stored.matched;
   if (!verdict.stored.error.empty()) out["error"] = verdict.stored.error;
+  if (!verdict.stored.held.empty()) out["held"] = verdict.stored.held;
   out["agrees"] = verdict.agrees;
   out["tree"] = logic::to_json(verdict.tree);
+  return out;
+}
+
+std::string recent_text(const RecentEvaluation& recent) {
+  const RuleEvaluation& evaluation = recent.evaluation;
+  std::string text =
+      fmt::format("{} seq {} {}: {}", format_rfc3339(evaluation.at), evaluation.seq, evaluation.key,
+                  rule_words(evaluation));
+  if (!recent.because.empty()) text += "; " + recent.because;
+  return text + "\n";
+}
+
+json::Object encode_recent(const RecentEvaluation& recent) {
+  const RuleEvaluation& evaluation = recent.evaluation;
+  json::Object out{{"ruleId", evaluation.rule_id},
+                   {"mutationId", evaluation.mutation_id},
+                   {"key", evaluation.key},
+                   {"seq", evaluation.seq},
+                   {"at", format_rfc3339(evaluation.at)},
+                   {"matched", evaluation.matched},
+                   {"fired", evaluation.fired},
+                   {"effects", evaluation.effects},
+                   {"derived", evaluation.derived}};
+  if (!evaluation.held.empty()) out["held"] = evaluation.held;
+  if (!evaluation.error.empty()) out["error"] = evaluation.error;
+  if (!recent.because.empty()) out["because"] = recent.because;
+  out["text"] = rule_words(evaluation);
   return out;
 }
 

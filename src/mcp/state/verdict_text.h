@@ -12,8 +12,21 @@ namespace state_engine::mcp {
 
 std::string verdict_text(const RuleVerdict& verdict);
 
-// {ruleId, ruleRevision, candidate, notACandidate?, matched?, agrees?, tree?}.
+// {ruleId, ruleRevision, candidate, notACandidate?, matched?, held?, error?, agrees?, tree?}.
 json::Object encode_verdict(const RuleVerdict& verdict);
+
+// One of the last evaluations, with the node that decided: `value == "on" is false (...)`.
+struct RecentEvaluation {
+  RuleEvaluation evaluation;
+  std::string because;  // empty if it cannot be told
+};
+
+// One line.
+std::string recent_text(const RecentEvaluation& recent);
+
+// {ruleId, mutationId, key, seq, at, matched, fired, effects, derived, held?, error?, because?,
+// text}.
+json::Object encode_recent(const RecentEvaluation& recent);
 
 }  // namespace state_engine::mcp
 

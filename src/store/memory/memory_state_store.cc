@@ -20,7 +20,7 @@ bool matches(const LogQuery& query, const LogEntry& entry) {
          is(query.key, entry.proposal.key) && entry.proposal.key.starts_with(query.prefix) &&
          is(query.actor, entry.proposal.actor) && is(query.mutation_id, entry.proposal.id) &&
          is(query.causation_id, entry.proposal.causation_id) &&
-         is(query.transaction_id, entry.transaction_id);
+         is(query.transaction_id, entry.transaction_id) && is(query.engine_id, entry.engine_id);
 }
 
 }  // namespace
@@ -191,6 +191,18 @@ StateStore::Awaitable<Result<SourceRevision>> MemoryStateStore::source(std::stri
     co_return Error{ErrorCode::kNotFound, fmt::format("no {} source {}", kind, revision)};
   }
   co_return found->second;
+}
+
+StateStore::Awaitable<Result<std::int64_t>> MemoryStateStore::cursor(std::string name) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = cursors_.find(name);
+  co_return found == cursors_.end() ? 0 : found->second;
+}
+
+StateStore::Awaitable<Status> MemoryStateStore::save_cursor(std::string name, std::int64_t seq) {
+  const std::scoped_lock lock(mutex_);
+  cursors_[std::move(name)] = seq;
+  co_return Status{};
 }
 
 StateStore::Awaitable<Status> MemoryStateStore::close() { co_return Status{}; }

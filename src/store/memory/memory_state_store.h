@@ -42,6 +42,8 @@ class MemoryStateStore final : public StateStore {
   Awaitable<Result<std::vector<RuleState>>> rule_states() override;
   Awaitable<Status> save_source(SourceRevision source) override;
   Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) override;
+  Awaitable<Result<std::int64_t>> cursor(std::string name) override;
+  Awaitable<Status> save_cursor(std::string name, std::int64_t seq) override;
   Awaitable<Status> close() override;
 
  private:
@@ -60,6 +62,7 @@ class MemoryStateStore final : public StateStore {
   std::int64_t last_position_ = 0;
   std::map<std::pair<std::string, std::string>, RuleState> rule_states_;
   std::map<std::pair<std::string, std::string>, SourceRevision> sources_;
+  std::map<std::string, std::int64_t> cursors_;
 };
 
 }  // namespace state_engine

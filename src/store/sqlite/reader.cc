@@ -3,6 +3,7 @@
 #include "store/sqlite/reader.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -66,7 +67,8 @@ struct LogWhere {
 
 bool only_prefix(const LogQuery& query) {
   return !query.prefix.empty() && query.key.empty() && query.actor.empty() &&
-         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty();
+         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty() &&
+         query.engine_id.empty();
 }
 
 // The most selective criterion keeps its index (the others get a unary plus), so that the rows come
@@ -85,6 +87,7 @@ LogWhere log_where(const LogQuery& query, bool by_seq) {
   where.equal(column("key", query.key), query.key);
   where.equal(column("actor", query.actor), query.actor);
   where.starts_with(column("key", query.prefix), query.prefix);
+  where.equal("+engine_id", query.engine_id);
   return where;
 }
 
@@ -271,6 +274,25 @@ Result<SourceRevision> Reader::source(const std::string& kind, const std::string
     return Error{ErrorCode::kNotFound, fmt::format("no {} source {}", kind, revision)};
   }
   return std::move(rows->front());
+}
+
+Result<std::int64_t> Reader::cursor(const std::string& name) {
+  auto select = statement("SELECT value FROM meta WHERE key = ?1");
+  if (!select.ok()) return std::move(select).error();
+  const std::string key = cursor_key(name);
+  (*select)->bind_text(1, key);
+  const auto read = +[](const Statement& row) -> Result<std::int64_t> {
+    const std::string_view text = row.text(0);
+    std::int64_t seq = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seq);
+    if (fault != std::errc{} || end != text.data() + text.size()) {
+      return Error{ErrorCode::kDataLoss, fmt::format("meta has a cursor '{}'", text)};
+    }
+    return seq;
+  };
+  auto rows = collect(**select, read);
+  if (!rows.ok()) return std::move(rows).error();
+  return rows->empty() ? 0 : rows->front();
 }
 
 }  // namespace state_engine::sqlite

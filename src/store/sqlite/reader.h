@@ -30,6 +30,7 @@ class Reader {
   Result<std::vector<OutboxRow>> effects_of(const std::vector<std::string>& mutation_ids);
   Result<std::vector<RuleState>> rule_states();
   Result<SourceRevision> source(const std::string& kind, const std::string& revision);
+  Result<std::int64_t> cursor(const std::string& name);
 
  private:
   explicit Reader(Database database) : database_(std::move(database)) {}

@@ -1,6 +1,6 @@
 // Rules (RuleRecord) are a JSON array of objects with the wire's member names:
 //   [{"ruleId":..,"ruleHash":..,"matched":..,"effects":..,"derived":..,"reads":[[key, version]],
-//     "error":..}], members with empty content left out.
+//     "error":..,"held":..}], members with empty content left out.
 
 #include "store/sqlite/row_codec.h"
 
@@ -94,6 +94,7 @@ json::Object rule_to_json(const RuleRecord& rule) {
     object["reads"] = std::move(reads);
   }
   if (!rule.error.empty()) object["error"] = rule.error;
+  if (!rule.held.empty()) object["held"] = rule.held;
   return object;
 }
 
@@ -131,6 +132,7 @@ bool read_rule(const json::Value& value, RuleRecord& rule) {
   rule.effects = static_cast<int>(json::find_int(object, "effects").value_or(0));
   rule.derived = static_cast<int>(json::find_int(object, "derived").value_or(0));
   rule.error = json::find_string(object, "error").value_or("");
+  rule.held = json::find_string(object, "held").value_or("");
   const json::Value* reads = json::find(object, "reads");
   if (reads == nullptr) return true;
   if (!reads->is_array()) return false;
@@ -292,6 +294,8 @@ std::string parameters(int count) {
   for (int i = 1; i <= count; ++i) out += fmt::format("{}?{}", i == 1 ? "" : ", ", i);
   return out;
 }
+
+std::string cursor_key(std::string_view name) { return fmt::format("cursor.{}", name); }
 
 void bind_log_entry(Statement& statement, const LogEntry& entry, RowScratch& scratch) {
   const Proposal& proposal = entry.proposal;

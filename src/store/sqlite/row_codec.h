@@ -58,6 +58,9 @@ Result<Timestamp> read_time(std::string_view text);
 // "?1, ?2, ..., ?count".
 std::string parameters(int count);
 
+// Where `meta` keeps the publish cursor `name`.
+std::string cursor_key(std::string_view name);
+
 }  // namespace state_engine::sqlite
 
 #endif  // STATE_ENGINE_STORE_SQLITE_ROW_CODEC_H_

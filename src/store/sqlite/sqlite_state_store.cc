@@ -214,6 +214,17 @@ StateStore::Awaitable<Result<SourceRevision>> SqliteStateStore::source(std::stri
                          sqlite::Reader& reader) { return reader.source(kind, revision); });
 }
 
+StateStore::Awaitable<Result<std::int64_t>> SqliteStateStore::cursor(std::string name) {
+  return core_->read(
+      [name = std::move(name)](sqlite::Reader& reader) { return reader.cursor(name); });
+}
+
+StateStore::Awaitable<Status> SqliteStateStore::save_cursor(std::string name, std::int64_t seq) {
+  return core_->write([name = std::move(name), seq](sqlite::Writer& writer) {
+    return writer.save_cursor(name, seq);
+  });
+}
+
 StateStore::Awaitable<Status> SqliteStateStore::close() {
   // The reader first, so that the writer is the last connection and may delete the WAL.
   co_await core_->reading.run([this] {

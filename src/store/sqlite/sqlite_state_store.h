@@ -70,6 +70,8 @@ class SqliteStateStore final : public StateStore {
   Awaitable<Result<std::vector<RuleState>>> rule_states() override;
   Awaitable<Status> save_source(SourceRevision source) override;
   Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) override;
+  Awaitable<Result<std::int64_t>> cursor(std::string name) override;
+  Awaitable<Status> save_cursor(std::string name, std::int64_t seq) override;
 
   // Empties the WAL into the file. Errors: kDataLoss if the store had stopped.
   Awaitable<Status> close() override;

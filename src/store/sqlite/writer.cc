@@ -86,6 +86,9 @@ Status Writer::prepare() {
        "WHERE delivered_at IS NOT NULL AND delivered_at < ?1"},
       {&insert_source_,
        "INSERT INTO sources(kind, revision, text) VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING"},
+      {&upsert_cursor_,
+       "INSERT INTO meta(key, value) VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET "
+       "value=excluded.value"},
   };
   for (const auto& [statement, sql] : statements) {
     auto prepared = database_.prepare(sql);
@@ -217,6 +220,16 @@ Status Writer::save_source(const SourceRevision& source) {
   }));
 }
 
+Status Writer::save_cursor(const std::string& name, std::int64_t seq) {
+  return to_status(transact("save a publish cursor", [&] {
+    const std::string key = cursor_key(name);
+    const std::string value = std::to_string(seq);
+    upsert_cursor_.bind_text(1, key);
+    upsert_cursor_.bind_text(2, value);
+    return upsert_cursor_.run();
+  }));
+}
+
 void Writer::checkpoint_if_large() {
   if (failed_ || wal_pages_ < kWalPagesMax) return;
   int left = 0;
@@ -243,7 +256,7 @@ Status Writer::close() {
   const bool failed = failed_;
   for (Statement* statement :
        {&begin_, &commit_, &insert_log_, &upsert_state_, &insert_effect_, &upsert_rule_state_,
-        &update_meta_, &mark_effect_, &forget_effects_, &insert_source_}) {
+        &update_meta_, &mark_effect_, &forget_effects_, &insert_source_, &upsert_cursor_}) {
     *statement = Statement{};
   }
   Database closing = std::move(database_);

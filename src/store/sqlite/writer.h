@@ -30,6 +30,7 @@ class Writer {
   Status mark_effects(const std::vector<std::string>& effect_ids, EffectState state, Timestamp at,
                       Timestamp forget_before);
   Status save_source(const SourceRevision& source);
+  Status save_cursor(const std::string& name, std::int64_t seq);
 
   // Copies the WAL into the database file if it has grown over its bound; never waits for readers.
   void checkpoint_if_large();
@@ -73,6 +74,7 @@ class Writer {
   Statement mark_effect_;
   Statement forget_effects_;
   Statement insert_source_;
+  Statement upsert_cursor_;
 };
 
 }  // namespace state_engine::sqlite

@@ -1,0 +1,260 @@
+// The store is the queue: nothing waits in memory that a restart would lose. What the engine just
+// announced is kept a while, because the value before a change is not in its own log entry.
+
+#include "app/log_publisher.h"
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "engine/answers.h"
+#include "wire/json_codec.h"
+
+namespace state_engine {
+namespace {
+
+using std::chrono::milliseconds;
+
+const std::string kCursor = "bus";
+constexpr std::size_t kPageEntries = 128;
+constexpr std::size_t kRecentMax = 4096;
+constexpr std::size_t kRepeatedMax = 1000;
+constexpr milliseconds kPoll{250};  // for what no change event announces
+constexpr milliseconds kRetry{250};
+constexpr milliseconds kSaveEvery{1000};  // a cursor costs a durable write
+constexpr std::chrono::seconds kStopMost{5};
+constexpr std::chrono::seconds kDrainMost{2};
+
+BusMessage message_of(std::string_view subject, std::string id, json::Object body,
+                      const std::string& correlation_id) {
+  BusMessage out;
+  out.subject = subject;
+  out.message_id = std::move(id);
+  out.body = json::write(json::Value(std::move(body)));
+  out.headers = {{"type", std::string(subject)}, {"source", "state-engine"}};
+  if (!correlation_id.empty()) out.headers.emplace_back("correlationid", correlation_id);
+  return out;
+}
+
+ChangeEvent change_event(const LogEntry& entry, json::Value prev) {
+  ChangeEvent out;
+  out.seq = entry.seq;
+  out.engine_id = entry.engine_id;
+  out.key = entry.proposal.key;
+  out.op = entry.proposal.op;
+  out.version = entry.resulting_version.value_or(0);
+  if (entry.resulting_value) out.value = *entry.resulting_value;
+  out.prev = std::move(prev);
+  out.actor = entry.proposal.actor;
+  out.reason = entry.proposal.reason;
+  out.mutation_id = entry.proposal.id;
+  out.causation_id = entry.proposal.causation_id;
+  out.correlation_id = entry.proposal.correlation_id;
+  out.committed_at = entry.committed_at;
+  return out;
+}
+
+}  // namespace
+
+LogPublisher::LogPublisher(StateStore& store, Engine& engine, Bus& bus,
+                           boost::asio::any_io_executor strand, Log& log)
+    : store_(store),
+      engine_(engine),
+      bus_(bus),
+      strand_(std::move(strand)),
+      log_(log),
+      wake_(strand_),
+      tasks_("log publisher", log) {}
+
+LogPublisher::~LogPublisher() { SE_ASSERT(tasks_.running() == 0); }
+
+void LogPublisher::on_changes(std::span<const ChangeEvent> changes) {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const ChangeEvent& change : changes) recent_.emplace(change.seq, change);
+    // What is forgotten here is read from the log.
+    while (recent_.size() > kRecentMax) recent_.erase(recent_.begin());
+  }
+  wake();
+}
+
+void LogPublisher::repeat(MutationResult result) {
+  {
+    const std::lock_guard lock(mutex_);
+    repeated_.push_back(std::move(result));
+    if (repeated_.size() > kRepeatedMax) repeated_.pop_front();
+  }
+  wake();
+}
+
+void LogPublisher::start() {
+  tasks_.spawn(strand_, [this] { return run(); });
+}
+
+boost::asio::awaitable<void> LogPublisher::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake();
+  const bool ended = co_await tasks_.wait(kStopMost);
+  if (!ended) log_.error("the log publisher does not end");
+}
+
+bool LogPublisher::stopping() {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+LogPublisher::Awaitable<bool> LogPublisher::load_cursor() {
+  while (!stopping()) {
+    auto cursor = co_await store_.cursor(kCursor);
+    auto head = co_await store_.head();
+    if (cursor.ok() && head.ok()) {
+      cursor_ = saved_ = *cursor;
+      if (cursor_ > head->seq) {
+        // A store from a backup: what it logs from now on has numbers that were published before.
+        log_.warn("the log ends before what was published from it",
+                  {{"published", cursor_}, {"seq", head->seq}});
+        cursor_ = head->seq;
+      }
+      co_return true;
+    }
+    co_await wake_.wait(kRetry);
+  }
+  co_return false;
+}
+
+LogPublisher::Awaitable<void> LogPublisher::run() {
+  // Outcomes are named: g++ 12 compiles an await in the condition of a loop's branch to a trap.
+  const bool loaded = co_await load_cursor();
+  if (!loaded) co_return;
+  while (!stopping()) {
+    const bool published = co_await publish_some();
+    if (!published) {
+      co_await wake_.wait(kRetry);
+      continue;
+    }
+    co_await save_cursor(false);
+    if (cursor_ < engine_.view().seq()) continue;
+    co_await publish_repeated();
+    co_await wake_.wait(kPoll);
+  }
+  const auto until = Steady::now() + kDrainMost;
+  bool works = true;
+  while (works && cursor_ < engine_.view().seq() && Steady::now() < until) {
+    works = co_await publish_some();
+  }
+  co_await save_cursor(true);
+}
+
+LogPublisher::Awaitable<void> LogPublisher::save_cursor(bool now) {
+  if (cursor_ == saved_ || (!now && Steady::now() < saved_at_ + kSaveEvery)) co_return;
+  saved_at_ = Steady::now();
+  const std::int64_t seq = cursor_;
+  const Status saved = co_await store_.save_cursor(kCursor, seq);
+  if (saved.ok()) saved_ = seq;  // else a restart publishes some again, with the same ids
+}
+
+// Publishes the next page. False if the store or the bus does not work now.
+LogPublisher::Awaitable<bool> LogPublisher::publish_some() {
+  auto page = co_await next_page();
+  if (!page.ok()) {
+    if (!std::exchange(faulty_, true)) {
+      log_.warn("the log cannot be read for publishing", {{"error", page.error().message}});
+    }
+    co_return false;
+  }
+  faulty_ = false;
+  if (page->last_seq == cursor_) co_return true;
+  const auto outcomes = co_await bus_.publish_all(std::move(page->messages));
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i] != PublishOutcome::kRetry) continue;
+    cursor_ = std::max(cursor_, page->seqs[i] - 1);
+    co_return false;
+  }
+  cursor_ = page->last_seq;
+  const std::lock_guard lock(mutex_);
+  recent_.erase(recent_.begin(), recent_.upper_bound(cursor_));
+  co_return true;
+}
+
+LogPublisher::Awaitable<Result<LogPublisher::Page>> LogPublisher::next_page() {
+  Page page;
+  page.last_seq = cursor_;
+  LogQuery query;
+  query.after_seq = cursor_;
+  query.limit = kPageEntries;
+  auto entries = co_await store_.read_log(std::move(query));
+  if (!entries.ok()) co_return entries.error();
+  for (const LogEntry& entry : *entries) {
+    const std::string id = fmt::format("{}:{}", entry.engine_id, entry.seq);
+    if (entry.proposal.op != Op::kExpire) {  // nobody proposed an expiry
+      page.messages.push_back(result_message(entry));
+      page.seqs.push_back(entry.seq);
+    }
+    page.last_seq = entry.seq;
+    if (!entry.accepted) continue;
+    auto change = co_await change_of(entry);
+    if (!change.ok()) co_return change.error();
+    // Its own id: both subjects may lie in one stream, which drops repeated ids.
+    page.messages.push_back(message_of(subjects::kChanged, id + ":changed",
+                                       wire::encode_change(*change), change->correlation_id));
+    page.seqs.push_back(entry.seq);
+  }
+  co_return page;
+}
+
+BusMessage LogPublisher::result_message(const LogEntry& entry) const {
+  SnapshotPtr current;
+  if (entry.code == RejectionCode::kVersionConflict) {
+    // As it is now: what its proposer needs to decide again.
+    current = engine_.view().find(entry.proposal.key);
+    if (current != nullptr && !current->visible_at(engine_.now())) current = nullptr;
+  }
+  MutationResult result = answer_from(entry, std::move(current));
+  result.duplicate = false;
+  return message_of(subjects::kMutationResult, fmt::format("{}:{}", entry.engine_id, entry.seq),
+                    wire::encode_result(result), entry.proposal.correlation_id);
+}
+
+// The engine's own event if it is still known, else made from the log.
+LogPublisher::Awaitable<Result<ChangeEvent>> LogPublisher::change_of(const LogEntry& entry) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = recent_.find(entry.seq);
+    if (known != recent_.end()) co_return known->second;
+  }
+  std::int64_t before = entry.seq;
+  while (entry.previous_version > 0) {
+    LogQuery query;
+    query.key = entry.proposal.key;
+    query.before_seq = before;
+    query.limit = 16;
+    query.newest_first = true;
+    auto earlier = co_await store_.read_log(std::move(query));
+    if (!earlier.ok()) co_return earlier.error();
+    if (earlier->empty()) break;
+    for (const LogEntry& candidate : *earlier) {
+      before = candidate.seq;
+      if (!candidate.accepted) continue;
+      co_return change_event(entry, candidate.resulting_value.value_or(json::Value()));
+    }
+  }
+  co_return change_event(entry, json::Value());
+}
+
+LogPublisher::Awaitable<void> LogPublisher::publish_repeated() {
+  std::vector<BusMessage> messages;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const MutationResult& result : repeated_) {
+      messages.push_back(
+          message_of(subjects::kMutationResult, "", wire::encode_result(result), ""));
+    }
+    repeated_.clear();
+  }
+  // A courtesy: whoever misses it again may ask again.
+  if (!messages.empty()) static_cast<void>(co_await bus_.publish_all(std::move(messages)));
+}
+
+}  // namespace state_engine

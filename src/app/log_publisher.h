@@ -1,0 +1,93 @@
+// LogPublisher: the log on the bus, as results (every decision) and changes (every commit).
+//
+// It follows the log in seq order by a cursor that the store keeps. A restart goes on from there:
+// at least once, with the same message id, which the stream's dedupe window drops. While the bus is
+// away the log waits; nothing is skipped.
+//
+// Ownership: store, engine, bus and log outlive the publisher.
+// Threads:   on_changes() and repeat() from any thread; the rest on `strand`.
+
+#ifndef STATE_ENGINE_APP_LOG_PUBLISHER_H_
+#define STATE_ENGINE_APP_LOG_PUBLISHER_H_
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "base/log.h"
+#include "engine/engine.h"
+#include "net/task_group.h"
+#include "net/wake_signal.h"
+#include "ports/bus.h"
+#include "ports/state_store.h"
+
+namespace state_engine {
+
+class LogPublisher {
+ public:
+  LogPublisher(StateStore& store, Engine& engine, Bus& bus, boost::asio::any_io_executor strand,
+               Log& log);
+  ~LogPublisher();
+
+  // Keeps what the engine knows of changes that are about to be published. For add_change_listener.
+  void on_changes(std::span<const ChangeEvent> changes);
+  // Says that there may be something new.
+  void wake() const { wake_.notify(); }
+  // Publishes an answer that is no new record, for a proposer that missed the first one.
+  void repeat(MutationResult result);
+
+  void start();
+  // Publishes what is committed by now, if the bus takes it soon, and keeps the cursor.
+  boost::asio::awaitable<void> stop();
+
+ private:
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+  using Steady = std::chrono::steady_clock;
+
+  // The messages of some entries, and where the cursor is once each is published.
+  struct Page {
+    std::vector<BusMessage> messages;
+    std::vector<std::int64_t> seqs;  // of the entry of each message
+    std::int64_t last_seq = 0;
+  };
+
+  Awaitable<void> run();
+  Awaitable<bool> load_cursor();
+  Awaitable<bool> publish_some();
+  Awaitable<void> publish_repeated();
+  Awaitable<void> save_cursor(bool now);
+  Awaitable<Result<Page>> next_page();
+  Awaitable<Result<ChangeEvent>> change_of(const LogEntry& entry);
+  BusMessage result_message(const LogEntry& entry) const;
+  bool stopping();
+
+  StateStore& store_;
+  Engine& engine_;
+  Bus& bus_;
+  boost::asio::any_io_executor strand_;
+  Log& log_;
+  net::WakeSignal wake_;
+  net::TaskGroup tasks_;
+
+  std::mutex mutex_;                            // guards the three below
+  std::map<std::int64_t, ChangeEvent> recent_;  // by seq
+  std::deque<MutationResult> repeated_;
+  bool stopping_ = false;
+
+  // The strand's.
+  std::int64_t cursor_ = 0;
+  std::int64_t saved_ = 0;
+  Steady::time_point saved_at_{};
+  bool faulty_ = false;  // the last read or save of the store failed
+};
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_APP_LOG_PUBLISHER_H_

@@ -1,0 +1,311 @@
+// One batch is under way at a time, and a batch is one commit: either all of it is decided or none,
+// so that nothing behind a refused message can have overtaken it.
+
+#include "app/mutation_intake.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/limits.h"
+#include "wire/base64.h"
+#include "wire/bus_proposal.h"
+
+namespace state_engine {
+namespace {
+
+using boost::asio::awaitable;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kRetryLeast{50};
+constexpr milliseconds kDeadLetterRetry{1000};
+constexpr std::chrono::seconds kStopMost{10};
+
+milliseconds retry_after(const MutationResult& result) {
+  return std::max(kRetryLeast, result.retry_after.value_or(kRetryLeast));
+}
+
+bool refused_for_now(const MutationResult& result) {
+  return result.code == RejectionCode::kUnavailable || result.code == RejectionCode::kRateLimited;
+}
+
+// What a dead letter looks like to the platform's persistence service.
+std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record,
+                             const std::string& why) {
+  const BusMessage& message = delivery.message;
+  json::Object external{{"id", "state-engine"}, {"platform", "system"}};
+  json::Object payload{{"reason", "dead_letter"},
+                       {"error", json::Object{{"code", "dead_letter"}, {"message", why}}},
+                       {"originalType", message.subject},
+                       {"mutationId", record.id},
+                       {"streamSequence", delivery.position},
+                       {"at", format_rfc3339(delivery.stored_at)}};
+  const bool is_text = json::is_utf8(message.body);
+  payload[is_text ? "body" : "bodyBase64"] = is_text ? message.body : wire::to_base64(message.body);
+  json::Object event{
+      {"v", "2"},
+      {"correlationId", record.id},
+      {"type", subjects::kDeadLetter},
+      {"ingress", json::Object{{"ingressAt", format_rfc3339(delivery.stored_at)},
+                               {"source", "state-engine"},
+                               {"connector", "system"}}},
+      {"identity", json::Object{{"external", std::move(external)}}},
+      {"egress", json::Object{{"destination", "system"}, {"connector", "system"}}},
+      {"payload", std::move(payload)},
+      {"routing",
+       json::Object{{"stage", "dlq"}, {"slip", json::Array{}}, {"history", json::Array{}}}}};
+  return json::write(json::Value(std::move(event)));
+}
+
+}  // namespace
+
+MutationIntake::MutationIntake(Engine& engine, Bus& bus, boost::asio::any_io_executor strand,
+                               Log& log, IntakeOptions options, IntakeEvents events)
+    : engine_(engine),
+      bus_(bus),
+      strand_(std::move(strand)),
+      log_(log),
+      options_(std::move(options)),
+      events_(std::move(events)),
+      wake_(strand_),
+      tasks_("mutation intake", log) {}
+
+MutationIntake::~MutationIntake() { SE_ASSERT(tasks_.running() == 0); }
+
+void MutationIntake::start() {
+  tasks_.spawn(strand_, [this] { return run(); });
+  ConsumeOptions options;
+  options.subject = subjects::kMutation;
+  if (options_.actors == BusActors::kSubject) options.subject += ".*";
+  options.queue = options_.queue;
+  ConsumeHandler handler;
+  handler.on_message = [this](BusDelivery delivery) { receive(std::move(delivery)); };
+  handler.on_reset = [this] { reset(); };
+  subscription_ = bus_.consume(std::move(options), std::move(handler));
+}
+
+awaitable<void> MutationIntake::stop() {
+  subscription_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify();
+  const bool ended = co_await tasks_.wait(kStopMost);
+  if (!ended) log_.error("the mutation intake does not end");
+}
+
+// ---- On the bus's threads --------------------------------------------------------------------
+
+MutationIntake::Item MutationIntake::decode(BusDelivery delivery) const {
+  const BusMessage& message = delivery.message;
+  wire::ProposalRules rules;
+  rules.needs_actor = options_.actors == BusActors::kBody;
+  wire::BusProposal read = wire::read_bus_proposal(message.body, message.header("content-type"),
+                                                   delivery.stored_at, rules);
+  Item item;
+  item.submission.proposal = std::move(read.proposal);
+  item.submission.origin = {options_.principal, false};
+  if (options_.actors == BusActors::kSubject) {
+    item.submission.proposal.actor = message.subject.substr(message.subject.rfind('.') + 1);
+    item.submission.origin.actor_verified = true;
+  }
+  if (read.fault != RejectionCode::kNone) {
+    item.submission.options.fault = PolicyDenial{read.fault, std::move(read.fault_text)};
+  }
+  item.bytes = message.body.size();
+  item.delivery = std::move(delivery);
+  if (read.fault != RejectionCode::kDeadLetter) item.delivery.message.body.clear();
+  return item;
+}
+
+void MutationIntake::receive(BusDelivery delivery) {
+  Item item = decode(std::move(delivery));
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(item));
+  }
+  wake_.notify();
+}
+
+void MutationIntake::reset() {
+  {
+    const std::lock_guard lock(mutex_);
+    was_reset_ = true;
+    inbox_.clear();
+  }
+  wake_.notify();
+}
+
+// ---- On the strand ---------------------------------------------------------------------------
+
+void MutationIntake::take_inbox() {
+  const std::lock_guard lock(mutex_);
+  if (std::exchange(was_reset_, false)) {
+    waiting_.clear();
+    held_.clear();
+    dead_.clear();
+    held_count_ = 0;
+  }
+  while (!inbox_.empty()) {
+    waiting_.push_back(std::move(inbox_.front()));
+    inbox_.pop_front();
+  }
+}
+
+void MutationIntake::take_due_keys(Steady::time_point now, std::vector<Item>& batch) {
+  for (auto held = held_.begin(); held != held_.end();) {
+    auto& [key, queue] = *held;
+    while (queue.due <= now && !queue.items.empty() && batch.size() < limits::kCommitBatchMax) {
+      batch.push_back(std::move(queue.items.front()));
+      queue.items.pop_front();
+      --held_count_;
+    }
+    held = queue.items.empty() ? held_.erase(held) : std::next(held);
+  }
+}
+
+// The next messages that may be decided, in their order.
+std::vector<MutationIntake::Item> MutationIntake::take_batch(Steady::time_point now) {
+  std::vector<Item> batch;
+  if (now < paused_until_) return batch;
+  take_due_keys(now, batch);
+  std::size_t bytes = 0;
+  while (!waiting_.empty() && batch.size() < limits::kCommitBatchMax &&
+         bytes < limits::kCommitBatchBytesMax) {
+    Item item = std::move(waiting_.front());
+    waiting_.pop_front();
+    bytes += item.bytes;
+    if (const auto held = held_.find(item.key()); held != held_.end()) {
+      held->second.items.push_back(std::move(item));
+      ++held_count_;
+    } else {
+      batch.push_back(std::move(item));
+    }
+  }
+  return batch;
+}
+
+milliseconds MutationIntake::until_due(Steady::time_point now) const {
+  Steady::time_point due = now + std::chrono::hours{1};
+  if (!waiting_.empty()) due = std::max(paused_until_, now);
+  for (const auto& [key, queue] : held_) due = std::min(due, std::max(queue.due, paused_until_));
+  if (!dead_.empty()) due = std::min(due, dead_due_);
+  return std::chrono::ceil<milliseconds>(std::max(due - now, Steady::duration{0}));
+}
+
+awaitable<void> MutationIntake::run() {
+  while (true) {
+    take_inbox();
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) break;
+    }
+    const auto now = Steady::now();
+    std::vector<Item> batch = take_batch(now);
+    if (batch.empty()) {
+      co_await wake_.wait(until_due(now));
+    } else {
+      co_await decide(std::move(batch));
+    }
+    co_await publish_dead_letters();
+    events_.on_held(held_count_);
+  }
+  give_back();
+}
+
+awaitable<void> MutationIntake::decide(std::vector<Item> batch) {
+  std::vector<Submission> submissions;
+  submissions.reserve(batch.size());
+  for (const Item& item : batch) submissions.push_back(item.submission);
+  const auto results = co_await engine_.propose_in_order(std::move(submissions));
+  SE_ASSERT(results.size() == batch.size());
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (!refused_for_now(results[i])) settle(batch[i], results[i]);
+  }
+  bool current = true;
+  {
+    const std::lock_guard lock(mutex_);
+    current = !was_reset_;  // else all of it comes again
+  }
+  if (current) keep(batch, results);
+}
+
+// Puts back what was refused for now: each in front of all that is newer.
+void MutationIntake::keep(std::vector<Item>& batch, const std::vector<MutationResult>& results) {
+  const auto now = Steady::now();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (results[i].code != RejectionCode::kRateLimited) continue;
+    held_[batch[i].key()].due = now + retry_after(results[i]);
+  }
+  const MutationResult* away = nullptr;
+  for (std::size_t i = batch.size(); i-- > 0;) {
+    if (!refused_for_now(results[i])) continue;
+    if (const auto held = held_.find(batch[i].key()); held != held_.end()) {
+      held->second.items.push_front(std::move(batch[i]));
+      ++held_count_;
+    } else {
+      away = &results[i];
+      waiting_.push_front(std::move(batch[i]));
+    }
+  }
+  if (away != nullptr) paused_until_ = now + retry_after(*away);
+  if (std::exchange(away_, away != nullptr) == (away != nullptr)) return;
+  if (away != nullptr) {
+    log_.warn("proposals of the bus wait: the engine cannot commit", {{"error", away->error}});
+  } else {
+    log_.info("proposals of the bus are decided again");
+  }
+}
+
+void MutationIntake::settle(Item& item, const MutationResult& result) {
+  if (result.code == RejectionCode::kDeadLetter) {
+    if (!result.duplicate) {
+      log_.warn("a message on the bus cannot be read",
+                {{"mutationId", result.mutation_id}, {"error", result.error}});
+      events_.on_dead_letter();
+    }
+    dead_.push_back(std::move(item));
+    return;
+  }
+  if (result.duplicate || !result.seq) events_.on_repeated(result, item.delivery.stored_at);
+  item.delivery.done();
+}
+
+// A dead letter is settled once a stream has it. Until then it holds up nothing but itself.
+awaitable<void> MutationIntake::publish_dead_letters() {
+  while (!dead_.empty() && Steady::now() >= dead_due_) {
+    const Item item = std::move(dead_.front());
+    dead_.pop_front();
+    const bool published = co_await publish_dead_letter(item);
+    if (published) {
+      item.delivery.refuse();
+    } else {
+      dead_.push_front(item);
+      dead_due_ = Steady::now() + kDeadLetterRetry;
+    }
+  }
+}
+
+awaitable<bool> MutationIntake::publish_dead_letter(const Item& item) {
+  BusMessage message;
+  message.subject = subjects::kDeadLetter;
+  message.message_id = item.submission.proposal.id;
+  message.headers = {{"type", std::string(subjects::kDeadLetter)}, {"source", "state-engine"}};
+  message.body = dead_letter_body(item.delivery, item.submission.proposal,
+                                  item.submission.options.fault->message);
+  const PublishOutcome outcome = co_await bus_.publish(std::move(message));
+  co_return outcome != PublishOutcome::kRetry;
+}
+
+// What was not decided is for the next engine, at once.
+void MutationIntake::give_back() {
+  for (const Item& item : waiting_) item.delivery.later(milliseconds{0});
+  for (const auto& [key, queue] : held_) {
+    for (const Item& item : queue.items) item.delivery.later(milliseconds{0});
+  }
+  waiting_.clear();
+  held_.clear();
+}
+
+}  // namespace state_engine

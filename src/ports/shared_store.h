@@ -1,0 +1,66 @@
+// SharedStore: what a StateStore offers in addition when several engines write to it.
+//
+// Then an engine's index is a guess and the store is the truth: answers to readers come from the
+// store, a commit that was decided on an outdated guess writes nothing (CommitOutcome::kStale), and
+// whoever decides refreshes what the decision rests on.
+//
+// Ownership, threads and errors: as StateStore.
+
+#ifndef STATE_ENGINE_PORTS_SHARED_STORE_H_
+#define STATE_ENGINE_PORTS_SHARED_STORE_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include <boost/asio/awaitable.hpp>
+
+#include "base/result.h"
+#include "core/types.h"
+
+namespace state_engine {
+
+struct RuleState;
+
+// The present state of keys, and what rules remember about them.
+struct FreshState {
+  std::vector<SnapshotPtr> snapshots;  // in the order asked, tombstones included; null = never set
+  std::vector<RuleState> rule_states;
+};
+
+struct PrefixQuery {
+  std::string prefix;
+  std::string after_key;  // exclusive; empty = from the first
+  std::size_t limit = 100;
+  std::string revision;  // of the page before, so that all pages show one state; empty = now
+};
+
+struct PrefixPage {
+  std::vector<SnapshotPtr> snapshots;  // in key order, tombstones included
+  std::string revision;
+  bool more = false;
+};
+
+class SharedStore {
+ public:
+  template <typename T>
+  using Awaitable = boost::asio::awaitable<T>;
+
+  virtual ~SharedStore() = default;
+
+  // As of one time that is not before the call.
+  virtual Awaitable<Result<std::vector<SnapshotPtr>>> read(std::vector<std::string> keys) = 0;
+
+  // The same with the rules' memory of those keys: all that a decision about them needs.
+  virtual Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys) = 0;
+
+  // Errors: kInvalidArgument for a revision that is none or too old.
+  virtual Awaitable<Result<PrefixPage>> read_prefix(PrefixQuery query) = 0;
+
+  // Up to `limit` keys whose value is past its deadline, as other engines may have left them.
+  virtual Awaitable<Result<std::vector<std::string>>> overdue(Timestamp now, std::size_t limit) = 0;
+};
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_PORTS_SHARED_STORE_H_
