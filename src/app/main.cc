@@ -11,10 +11,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
 #include "app/mock_command.h"
 #include "app/offline.h"
+#include "app/provision_nats.h"
 #include "app/serve.h"
 #include "app/tokens.h"
 #include "app/version.h"
@@ -251,6 +253,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   cli::CliContext context;
   context.exit_code = &exit_code;
+  context.backtest = backtest_command;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
   serve_options.bus.nats = default_nats_options();
@@ -261,6 +264,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  ProvisionNatsOptions provision_options;
   MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
@@ -270,6 +274,7 @@ int run(int argc, char** argv) {
   add_export(app, offline.exported, exit_code);
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
+  add_provision_nats(app, provision_options, exit_code);
   add_bot_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {

@@ -22,9 +22,8 @@ ObsHost::ObsHost(Service& service, Bus& bus, Proposer& proposer, ObsConfig confi
                service.log(), proposer, metrics_}) {
   obs::add_obs_tools(service.mcp(), bridge_);
   // Before the engine starts, which delivers what waited in its outbox.
-  effects_ = bus.subscribe(std::string(subjects::kEgress), [this](const BusMessage& message) {
-    bridge_.take_effect(message);
-  });
+  effects_ = bus.subscribe(std::string(subjects::kEgress),
+                           [this](const BusMessage& message) { bridge_.take_effect(message); });
 }
 
 void ObsHost::start() {

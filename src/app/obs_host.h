@@ -16,7 +16,8 @@ namespace state_engine {
 
 class ObsHost {
  public:
-  // Registers the tools and subscribes to effects. Errors: kInvalidArgument for a CA file that cannot be read.
+  // Registers the tools and subscribes to effects. Errors: kInvalidArgument for a CA file that
+  // cannot be read.
   static Result<std::unique_ptr<ObsHost>> create(Service& service, Bus& bus, Proposer& proposer,
                                                  ObsConfig config);
 

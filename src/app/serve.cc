@@ -123,6 +123,17 @@ int complain(const Error& error) {
   return 1;
 }
 
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"://0.0.0.0:", "://[::]:"}) {
+    const std::size_t at = url.find(any);
+    if (at == std::string::npos) continue;
+    return url.substr(0, at) + "://state-engine.bitbrat.local:" + url.substr(at + any.size());
+  }
+  return url;
+}
+
 // The integrations that the configuration names, in this process.
 class Integrations {
  public:
@@ -192,6 +203,7 @@ int serve(const ServeOptions& options) {
   if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
+    host.announce(options.public_url.empty() ? gateway_url(service) : options.public_url);
     service.run([&] { reload(service, host); });
   }
   bot.reset();

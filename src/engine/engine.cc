@@ -124,6 +124,7 @@ Engine::Awaitable<Status> Engine::reload(EngineConfig config) {
   auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
     SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
     config_ = std::move(config);
+    submit({WaitWork{}, {}, {}});  // the waits of rules may end at another time now
     co_return Status();
   };
   co_return co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
@@ -385,7 +386,10 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   }
   warn_if_clock_jumped();
   const Timestamp now = clock_.now();
-  memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+  if (memories_.rules() != config_.rules) {
+    memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+    deps_.expiry_timer.wake();
+  }
   BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, memories_,
                         deps_.random, head_, now, clock_.monotonic_now()});
   const std::vector<std::string> waits = end_waits(builder, now);
