@@ -87,6 +87,7 @@ mcp::ClientOptions engine_options(const cli::ConnectionOptions& given) {
   out.url = resolved.url;
   while (out.url.ends_with('/')) out.url.pop_back();
   out.token = resolved.token;
+  out.ca_file = resolved.ca_file;
   if (out.url.empty()) out.socket_path = cli::socket_path(resolved);
   out.hello_client = "mcp";
   out.client_name = "state-engine-bot";
@@ -245,6 +246,8 @@ void add_bot_command(CLI::App& app, int& exit_code) {
                                   "(STATE_ENGINE_DATA_DIR)");
   command->add_option("--url", options->engine.url, "The engine's MCP URL (STATE_ENGINE_URL)")
       ->excludes(dir);
+  command->add_option("--ca", options->engine.ca_file,
+                      "PEM file of the certificates to trust for an https URL (STATE_ENGINE_CA)");
   command->add_option("--token", options->engine.token,
                       "The engine's bearer token (STATE_ENGINE_TOKEN)");
   command->add_option("--llm-base-url", options->base_url,
