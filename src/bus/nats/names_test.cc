@@ -78,14 +78,14 @@ TEST(NatsNamesTest, AStreamIsMadeAsThePlatformMakesIt) {
 
 // A pair made for this test with the NKey library of the platform's own language.
 TEST(NkeyTest, ThePublicKeyFollowsFromTheSeed) {
-  const auto key = nkey_public("SUAJV3I7KR24UGVLP7JRQVYSSMAAH4O3GAZDVFNHJUEPDM2VPXZOCWUYLA");
+  const auto key = nkey_public("SUACRCFU4HJE4F2WF42Q3NNLWG2UH464L4B4WV5HCD7J5CHNYBU72UJPHE");
   ASSERT_TRUE(key.ok()) << key.error().message;
-  EXPECT_EQ(*key, "PLACEHOLDER");
+  EXPECT_EQ(*key, "UBVTLTNDUUABJBURHL4FIH3R2L3YFJDEUFFGQZXVNOUFNNYJ4DQAD2SF");
 }
 
 TEST(NkeyTest, WhatIsNoSeedIsRefusedWithoutShowingIt) {
   for (const std::string_view text :
-       {"", "SU", "hello", "SUAJV3I7KR24UGVLP7JRQVYSSMAAH4O3GAZDVFNHJUEPDM2VPXZOCWUYLB"}) {
+       {"", "SU", "hello", "SUACRCFU4HJE4F2WF42Q3NNLWG2UH464L4B4WV5HCD7J5CHNYBU72UJPHF"}) {
     const auto key = nkey_public(text);
     ASSERT_FALSE(key.ok());
     if (text.size() > 5) EXPECT_EQ(key.error().message.find(text), std::string::npos);
