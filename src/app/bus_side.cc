@@ -30,8 +30,8 @@ BusSide::BusSide(Service& service, const ServeOptions& options)
     return;
   }
   metrics_ = std::make_unique<BusMetrics>(service.metrics(), service.health());
-  auto nats = std::make_unique<NatsBus>(options_.nats, service.runtime().executor(), service.log(),
-                                        *metrics_);
+  auto nats = std::make_unique<NatsBus>(options_.nats, service.runtime().make_strand(),
+                                        service.log(), *metrics_);
   nats_ = nats.get();
   bus_ = std::move(nats);
 }
@@ -61,7 +61,7 @@ void BusSide::attach(Engine& engine, StateStore& store) {
   intake_ = std::make_unique<MutationIntake>(engine, *bus_, service_.runtime().make_strand(),
                                              service_.log(), intake, std::move(events));
   if (nats_ != nullptr && options_.rpc) {
-    rpc_ = std::make_unique<RpcService>(engine, *nats_, service_.runtime().executor(),
+    rpc_ = std::make_unique<RpcService>(engine, *nats_, service_.runtime().make_strand(),
                                         service_.random(), service_.log(), intake);
   }
 }

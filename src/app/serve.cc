@@ -124,6 +124,17 @@ int complain(const Error& error) {
   return 1;
 }
 
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"://0.0.0.0:", "://[::]:"}) {
+    const std::size_t at = url.find(any);
+    if (at == std::string::npos) continue;
+    return url.substr(0, at) + "://state-engine.bitbrat.local:" + url.substr(at + any.size());
+  }
+  return url;
+}
+
 // The integrations that the configuration names, in this process.
 class Integrations {
  public:
@@ -173,17 +184,6 @@ class Integrations {
   std::unique_ptr<TwitchHost> twitch_;
 };
 
-// Other machines know the service by the platform's name for it.
-std::string gateway_url(const Service& service) {
-  const std::string url = service.url();
-  for (const std::string_view any : {"http://0.0.0.0:", "http://[::]:"}) {
-    if (url.starts_with(any)) {
-      return "http://state-engine.bitbrat.local:" + url.substr(any.size());
-    }
-  }
-  return url;
-}
-
 void announce(const ServeOptions& options, const Service& service) {
   if (options.show_clients) {
     fmt::print("\nConnect a client (paste one):\n\n{}\n",
@@ -191,8 +191,11 @@ void announce(const ServeOptions& options, const Service& service) {
                               !options.tokens_file.empty() || !options.shared_token.empty() ||
                                   !options.jwks_file.empty()));
   }
-  fmt::print("state-engine {} is ready: {}/mcp (store {}, data in {})\n", kVersion, service.url(),
-             options.store, options.data_dir);
+  const std::string place = options.store == "firestore"
+                                ? options.firestore.describe()
+                                : fmt::format("data in {}", options.data_dir);
+  fmt::print("state-engine {} is ready: {}/mcp (store {}, {})\n", kVersion, service.url(),
+             options.store, place);
   std::fflush(stdout);
 }
 

@@ -24,7 +24,8 @@ struct BusOptions {
 struct ServeOptions {
   std::string config_file;  // empty = the reference's default keys, no rules
   std::string data_dir;
-  std::string store = "sqlite";  // or "memory"
+  std::string store = "sqlite";  // or "memory", "firestore"
+  FirestoreSettings firestore;
   std::string listen = "127.0.0.1:4270";
   std::string tokens_file;
   std::string shared_token;

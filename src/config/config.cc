@@ -190,7 +190,8 @@ std::optional<std::string> unbounded_warning(const std::string& file, const Rule
   constexpr std::size_t kNamed = 5;
   std::vector<std::string> names;
   for (const Rule& rule : rules.rules()) {
-    if (!rule.dependencies.guard_keys.has_value() && names.size() < kNamed) names.push_back(rule.id);
+    if (!rule.dependencies.guard_keys.has_value() && names.size() < kNamed)
+      names.push_back(rule.id);
   }
   return fmt::format(
       "{}: {} of {} rules run at every commit, since their conditions bound no key: {}{}; add "
@@ -334,9 +335,9 @@ ConfigCompilation compile_config(const LoadedConfig& loaded) {
   if (auto warning = unbounded_warning(loaded.file, *rules.rules)) {
     warnings.push_back(*std::move(warning));
   }
-  out.config =
-      CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
-                     std::move(rules.rules), json::write_canonical(loaded.rules), std::move(warnings)};
+  out.config = CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
+                              std::move(rules.rules), json::write_canonical(loaded.rules),
+                              std::move(warnings)};
   return out;
 }
 

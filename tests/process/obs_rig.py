@@ -10,12 +10,10 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 import harness
 
@@ -232,6 +230,14 @@ class ObsClient:
                 raise ConnectionError(f"OBS closed the connection: {body[2:].decode()}")
             if first & 0x0F == 1:
                 return json.loads(body)
+
+
+def make_input(client, name, kind):
+    """Creates the input in the scene Live unless it is there."""
+    known = {one["inputName"] for one in client.call("GetInputList")["inputs"]}
+    if name not in known:
+        client.call("CreateInput", sceneName="Live", inputName=name, inputKind=kind,
+                    inputSettings={})
 
 
 def make_scenes(obs, names, transition=None):
