@@ -9,6 +9,18 @@ import threading
 import time
 
 import harness
+from harness import wait_until
+
+CONFIG = """
+allowedKeys: ["stream.*", "twitch.*"]
+twitch:
+  tokensFile: twitch-tokens.json
+  channels: %(channels)s
+  mock: %(mock)s
+  keepaliveSeconds: 1
+  reconcileSeconds: %(reconcile)d
+%(more)s
+"""
 
 
 def free_port():
@@ -93,3 +105,39 @@ class MockTwitch:
 
     def enabled(self):
         return sum(one["status"] == "enabled" for one in self.report()["subscriptions"])
+
+
+class TwitchTest(harness.ProcessTest):
+    """Engines with an ingest, and their mocks."""
+
+    def mock(self, **options):
+        mock = MockTwitch(self.home, **options).start()
+        self.addCleanup(mock.kill)
+        return mock
+
+    def twitch_config(self, mock, channels="[streamer]", reconcile=600, more=""):
+        return self.config(CONFIG % {"mock": mock.url, "channels": channels,
+                                     "reconcile": reconcile, "more": more})
+
+    def start(self, mock, subscriptions=3, **settings):
+        """A running engine whose ingest is live and has reconciled once."""
+        engine = self.engine(config=self.twitch_config(mock, **settings))
+        client = engine.http()
+        wait_until(lambda: mock.enabled() == subscriptions, 20, "every subscription")
+        wait_until(lambda: self.metric(engine, "reconciled_total") >= 1, 20, "the first reconcile")
+        wait_until(lambda: self.metric(engine, "waiting") == 0, 20, "its proposals")
+        return engine, client
+
+    @staticmethod
+    def metric(engine, name, label=""):
+        """The sum of a metric's values, of the lines that hold `label`."""
+        _, text = engine.get("/metrics")
+        values = [line.rsplit(" ", 1)[1] for line in text.splitlines()
+                  if line.startswith(f"state_engine_twitch_{name}") and label in line]
+        return sum(float(value) for value in values)
+
+    def wait_value(self, client, key, value, seconds=20):
+        wait_until(lambda: client.value(key) == value, seconds, f"{key} = {value}")
+
+    def writes(self, client, key):
+        return [entry for entry in client.history(key=key) if entry["status"] == "accepted"]

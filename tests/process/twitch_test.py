@@ -4,22 +4,10 @@
 import datetime
 import json
 import stat
-import unittest
 
 import harness
 import twitch_harness
 from harness import wait_until
-
-CONFIG = """
-allowedKeys: ["stream.*", "twitch.*"]
-twitch:
-  tokensFile: twitch-tokens.json
-  channels: %(channels)s
-  mock: %(mock)s
-  keepaliveSeconds: 1
-  reconcileSeconds: %(reconcile)d
-%(more)s
-"""
 
 
 def ago(**delta):
@@ -27,41 +15,7 @@ def ago(**delta):
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class TwitchCase(harness.ProcessTest):
-    def mock(self, **options):
-        mock = twitch_harness.MockTwitch(self.home, **options).start()
-        self.addCleanup(mock.kill)
-        return mock
-
-    def twitch_config(self, mock, channels="[streamer]", reconcile=600, more=""):
-        return self.config(CONFIG % {"mock": mock.url, "channels": channels,
-                                     "reconcile": reconcile, "more": more})
-
-    def start(self, mock, subscriptions=3, **settings):
-        """A running engine whose ingest is live and has reconciled once."""
-        engine = self.engine(config=self.twitch_config(mock, **settings))
-        client = engine.http()
-        wait_until(lambda: mock.enabled() == subscriptions, 20, "every subscription")
-        wait_until(lambda: self.metric(engine, "reconciled_total") >= 1, 20, "the first reconcile")
-        wait_until(lambda: self.metric(engine, "waiting") == 0, 20, "its proposals")
-        return engine, client
-
-    @staticmethod
-    def metric(engine, name, label=""):
-        """The sum of a metric's values, of the lines that hold `label`."""
-        _, text = engine.get("/metrics")
-        values = [line.rsplit(" ", 1)[1] for line in text.splitlines()
-                  if line.startswith(f"state_engine_twitch_{name}") and label in line]
-        return sum(float(value) for value in values)
-
-    def wait_value(self, client, key, value, seconds=20):
-        wait_until(lambda: client.value(key) == value, seconds, f"{key} = {value}")
-
-    def writes(self, client, key):
-        return [entry for entry in client.history(key=key) if entry["status"] == "accepted"]
-
-
-class Events(TwitchCase):
+class Events(twitch_harness.TwitchTest):
     def test_going_live_flips_stream_state_with_id_actor_and_reason(self):
         mock = self.mock()
         engine, client = self.start(mock)
@@ -142,7 +96,7 @@ class Events(TwitchCase):
         self.assertIn("channel.follow is enabled but has no mutation", engine.log_text())
 
 
-class Link(TwitchCase):
+class Link(twitch_harness.TwitchTest):
     def test_a_reconnect_loses_nothing_and_subscribes_nothing(self):
         mock = self.mock()
         engine, client = self.start(mock)
@@ -205,7 +159,7 @@ class Link(TwitchCase):
         self.assertEqual(len(client.history()), entries)
 
 
-class Tokens(TwitchCase):
+class Tokens(twitch_harness.TwitchTest):
     def test_an_expired_token_is_renewed_and_written_for_its_owner_only(self):
         mock = self.mock()
         engine, client = self.start(mock, reconcile=1)
@@ -270,7 +224,7 @@ class Tokens(TwitchCase):
         self.assertEqual(client.value("stream.state"), "off")
 
 
-class Configuration(TwitchCase):
+class Configuration(twitch_harness.TwitchTest):
     def test_all_faults_are_told_at_once_with_their_lines(self):
         config = self.config(
             "twitch:\n"
