@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "app/firestore_store.h"
 #include "store/memory/memory_state_store.h"

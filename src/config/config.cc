@@ -40,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 5> keys = {{
+    const std::array<SectionKey, 6> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;

@@ -447,6 +447,9 @@ std::vector<std::string> BatchBuilder::keys_read_only() const {
                          entry.code == RejectionCode::kKeyNotAllowed ||
                          entry.code == RejectionCode::kActorNotAllowed;
     if (!entry.accepted && !by_form) keys.push_back(entry.proposal.key);
+    if (const PolicyRule* policy = env_.policy->rule_for(entry.proposal.key)) {
+      for (const KeyRequirement& required : policy->requirements) keys.push_back(required.key);
+    }
     for (const RuleRecord& rule : entry.rules) {
       for (const auto& [key, version] : rule.reads) {
         if (!overlay_.contains(key)) keys.push_back(key);
