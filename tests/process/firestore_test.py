@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The engine on Firestore as a process: kill -9 under load, two engines, migration there and back.
 
-Uses the vendor's emulator where it is installed (FIRESTORE_EMULATOR_JAR or the Debian-style package)
-and our own fake elsewhere, and says which.
+Uses the vendor's emulator where it is installed (FIRESTORE_EMULATOR_JAR, or where the package puts
+it) and our own fake elsewhere, and says which.
 """
 
 import contextlib
@@ -115,7 +115,8 @@ class FirestoreTest(unittest.TestCase):
                     count += 1
                     answer = client.propose(f"own.{number}", count, id=f"k-{number}-{kill}-{count}")
                     if answer.accepted:
-                        acknowledged[f"k-{number}-{kill}-{count}"] = (number, answer.data["version"])
+                        version = answer.data["version"]
+                        acknowledged[f"k-{number}-{kill}-{count}"] = (number, version)
 
         for kill in range(3):
             with self.engine("killed") as engine:
