@@ -1,3 +1,5 @@
+// Flags beat the environment; main() starts from firestore_settings_from_environment().
+
 #include "app/firestore_store.h"
 
 #include <cstdlib>
