@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "app/firestore_store.h"
 #include "store/memory/memory_state_store.h"
 #include "store/sqlite/sqlite_state_store.h"
 
@@ -112,6 +113,12 @@ Result<std::unique_ptr<StateStore>> open_store(const ServeOptions& options, Serv
   if (options.store == "memory") {
     return std::unique_ptr<StateStore>(
         std::make_unique<MemoryStateStore>(new_uuid(service.random())));
+  }
+  if (options.store == "firestore") {
+    auto store =
+        open_firestore(options.firestore, "", service.clock(), service.random(), service.log());
+    if (!store.ok()) return store.error();
+    return std::unique_ptr<StateStore>(std::move(*store));
   }
   SqliteStoreOptions sqlite;
   sqlite.directory = options.data_dir;

@@ -3,6 +3,8 @@
 
 #include "app/log_publisher.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/limits.h"
@@ -111,6 +113,9 @@ LogPublisher::Awaitable<bool> LogPublisher::load_cursor() {
     auto head = co_await store_.head();
     if (cursor.ok() && head.ok()) {
       cursor_ = saved_ = *cursor;
+      engine_id_ = head->engine_id;
+      // A new engine among others has published nothing and has nothing to publish yet.
+      if (engine_.is_shared() && cursor_ == 0) cursor_ = head->seq;
       if (cursor_ > head->seq) {
         // A store from a backup: what it logs from now on has numbers that were published before.
         log_.warn("the log ends before what was published from it",
@@ -181,18 +186,25 @@ LogPublisher::Awaitable<bool> LogPublisher::publish_some() {
 LogPublisher::Awaitable<Result<LogPublisher::Page>> LogPublisher::next_page() {
   Page page;
   page.last_seq = cursor_;
+  const std::int64_t reached = engine_.view().seq();
   LogQuery query;
   query.after_seq = cursor_;
   query.limit = kPageEntries;
+  if (engine_.is_shared()) query.engine_id = engine_id_;  // others publish what they commit
   auto entries = co_await store_.read_log(std::move(query));
   if (!entries.ok()) co_return entries.error();
+  if (engine_.is_shared() && entries->size() < kPageEntries) {
+    page.last_seq = std::max(page.last_seq, reached);
+    auto head = co_await store_.head();
+    if (head.ok() && entries->empty()) engine_id_ = head->engine_id;
+  }
   for (const LogEntry& entry : *entries) {
     const std::string id = fmt::format("{}:{}", entry.engine_id, entry.seq);
     if (entry.proposal.op != Op::kExpire) {  // nobody proposed an expiry
       page.messages.push_back(result_message(entry));
       page.seqs.push_back(entry.seq);
     }
-    page.last_seq = entry.seq;
+    page.last_seq = std::max(page.last_seq, entry.seq);
     if (!entry.accepted) continue;
     auto change = co_await change_of(entry);
     if (!change.ok()) co_return change.error();

@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <span>
+#include <string>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -82,6 +83,7 @@ class LogPublisher {
   bool stopping_ = false;
 
   // The strand's.
+  std::string engine_id_;  // whose entries are published, where several engines write
   std::int64_t cursor_ = 0;
   std::int64_t saved_ = 0;
   Steady::time_point saved_at_{};

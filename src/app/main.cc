@@ -14,8 +14,12 @@
 #include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/ingress_command.h"
 #include "app/mock_command.h"
+#include "app/obs_command.h"
 #include "app/offline.h"
+#include "app/platform_commands.h"
+#include "app/provision_nats.h"
 #include "app/serve.h"
 #include "app/tokens.h"
 #include "app/version.h"
@@ -49,6 +53,7 @@ ServeOptions default_serve_options() {
   options.listen = default_listen();
   options.config_file = environment("STATE_ENGINE_CONFIG_PATH");
   options.shared_token = environment("MCP_AUTH_TOKEN");
+  options.firestore = firestore_settings_from_environment();
   options.tls_cert_file = environment("STATE_ENGINE_TLS_CERT");
   options.tls_key_file = environment("STATE_ENGINE_TLS_KEY");
   if (const std::string level = environment("LOG_LEVEL"); !level.empty()) options.log_level = level;
@@ -61,8 +66,15 @@ void add_engine_options(CLI::App& command, ServeOptions& options) {
   command
       .add_option("--data-dir", options.data_dir, "Where the state lives (STATE_ENGINE_DATA_DIR)")
       ->capture_default_str();
-  command.add_option("--store", options.store, "sqlite, or memory for a state that is not kept")
-      ->check(CLI::IsMember({"sqlite", "memory"}))
+  command
+      .add_option("--store", options.store,
+                  "sqlite, firestore, or memory for a state that is not kept")
+      ->check(CLI::IsMember({"sqlite", "memory", "firestore"}))
+      ->capture_default_str();
+  command.add_option("--firestore-project", options.firestore.project,
+                     "Project of --store firestore (GOOGLE_CLOUD_PROJECT; an emulator by "
+                     "FIRESTORE_EMULATOR_HOST)");
+  command.add_option("--firestore-database", options.firestore.database, "Its database")
       ->capture_default_str();
   command.add_option("--log-level", options.log_level, "debug, info, warn or error (LOG_LEVEL)")
       ->capture_default_str();
@@ -263,6 +275,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  ProvisionNatsOptions provision_options;
   MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
@@ -272,7 +285,11 @@ int run(int argc, char** argv) {
   add_export(app, offline.exported, exit_code);
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
+  add_platform_commands(app, exit_code);
+  add_provision_nats(app, provision_options, exit_code);
   add_bot_command(app, exit_code);
+  add_obs_command(app, exit_code);
+  add_ingress_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);

@@ -51,6 +51,9 @@ EngineMetrics::EngineMetrics(prometheus::Registry& registry, Health& health)
       commit_entries_(histogram(registry, "state_engine_commit_entries",
                                 "Log entries in one durable commit",
                                 {1, 2, 4, 8, 16, 32, 64, 128, 256, 1024})),
+      stale_(counters(registry, "state_engine_stale_commits_total",
+                      "Commits that were decided again because another engine was first")
+                 .Add({})),
       queue_(gauge(registry, "state_engine_queue_depth", "Proposals waiting for the writer")),
       head_seq_(gauge(registry, "state_engine_head_seq",
                       "Seq of the last log entry, and so the length of the log")),
@@ -93,6 +96,8 @@ void EngineMetrics::on_commit(std::size_t entries, std::chrono::nanoseconds took
   commit_seconds_.Observe(std::chrono::duration<double>(took).count());
   commit_entries_.Observe(static_cast<double>(entries));
 }
+
+void EngineMetrics::on_stale() { stale_.Increment(); }
 
 void EngineMetrics::on_queue(std::size_t waiting) { queue_.Set(static_cast<double>(waiting)); }
 

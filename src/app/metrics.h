@@ -25,6 +25,7 @@ class EngineMetrics final : public EngineObserver {
   void on_answer(RejectionCode code, bool duplicate) override;
   void on_entry(const LogEntry& entry) override;
   void on_commit(std::size_t entries, std::chrono::nanoseconds took) override;
+  void on_stale() override;
   void on_queue(std::size_t waiting) override;
   void on_state(std::int64_t head_seq, std::size_t keys) override;
   void on_delivery(Delivery delivery) override;
@@ -44,6 +45,7 @@ class EngineMetrics final : public EngineObserver {
   std::map<std::string, prometheus::Counter*> entries_by_op_;
   prometheus::Histogram& commit_seconds_;
   prometheus::Histogram& commit_entries_;
+  prometheus::Counter& stale_;
   prometheus::Gauge& queue_;
   prometheus::Gauge& head_seq_;
   prometheus::Gauge& keys_;

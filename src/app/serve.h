@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/firestore_store.h"
 #include "app/mutation_intake.h"
 #include "bus/nats/nats_options.h"
 
@@ -16,12 +17,16 @@ struct BusOptions {
   NatsOptions nats;
   std::string queue = "state-engine";  // names the durable; another one for a shadow engine
   BusActors actors = BusActors::kBody;
+  bool rpc = true;           // answer requests
+  bool registers = true;     // with the tool gateway
+  std::string register_url;  // how the gateway reaches this engine's /sse; empty = made of --listen
 };
 
 struct ServeOptions {
   std::string config_file;  // empty = the reference's default keys, no rules
   std::string data_dir;
-  std::string store = "sqlite";  // or "memory"
+  std::string store = "sqlite";  // or "memory", "firestore"
+  FirestoreSettings firestore;
   std::string listen = "127.0.0.1:4270";
   std::string tokens_file;
   std::string shared_token;

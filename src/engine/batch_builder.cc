@@ -440,6 +440,27 @@ std::vector<ChangeEvent> BatchBuilder::changes() const {
   return events;
 }
 
+std::vector<std::string> BatchBuilder::keys_read_only() const {
+  std::vector<std::string> keys;
+  for (const LogEntry& entry : entries_) {
+    const bool by_form = entry.code == RejectionCode::kInvalidProposal ||
+                         entry.code == RejectionCode::kKeyNotAllowed ||
+                         entry.code == RejectionCode::kActorNotAllowed;
+    if (!entry.accepted && !by_form) keys.push_back(entry.proposal.key);
+    if (const PolicyRule* rule = env_.policy->rule_for(entry.proposal.key); rule && !by_form) {
+      for (const KeyRequirement& item : rule->requirements) {
+        if (!overlay_.contains(item.key)) keys.push_back(item.key);
+      }
+    }
+    for (const RuleRecord& rule : entry.rules) {
+      for (const auto& [key, version] : rule.reads) {
+        if (!overlay_.contains(key)) keys.push_back(key);
+      }
+    }
+  }
+  return keys;
+}
+
 CommitBatch BatchBuilder::take() {
   CommitBatch batch;
   std::string previous = env_.head.hash;

@@ -78,6 +78,11 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   const std::vector<RuleEvaluation>& evaluations() const { return evaluations_; }
 
   bool empty() const { return entries_.empty(); }
+
+  // Keys whose state decided something without being changed: refusals, what rules read, what
+  // policies require.
+  // REQUIRES: before take().
+  std::vector<std::string> keys_read_only() const;
   std::size_t size() const { return entries_.size(); }
 
   // Chains the entries and hands the batch over; the builder is then empty.

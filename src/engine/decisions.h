@@ -3,9 +3,11 @@
 #ifndef STATE_ENGINE_ENGINE_DECISIONS_H_
 #define STATE_ENGINE_ENGINE_DECISIONS_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/policy.h"
 #include "core/types.h"
 
 namespace state_engine {
@@ -21,6 +23,20 @@ struct Origin {
 struct TransactionProposal {
   std::string id;
   std::vector<Proposal> members;  // 1 to limits::kTransactionMembersMax
+};
+
+struct ProposeOptions {
+  bool dry_run = false;
+  bool fresh_id = false;  // the id was made just now: no earlier record can exist
+  // What the door found wrong: the proposal, as far as it could be read, is recorded as rejected.
+  std::optional<PolicyDenial> fault = std::nullopt;
+};
+
+// One proposal of a source that keeps an order.
+struct Submission {
+  Proposal proposal;
+  Origin origin;
+  ProposeOptions options = {};
 };
 
 }  // namespace state_engine

@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 
 #include <exception>
+#include <set>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,6 +14,7 @@
 
 #include "base/limits.h"
 #include "engine/answers.h"
+#include "engine/decided.h"
 
 namespace state_engine {
 namespace {
@@ -327,6 +329,7 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
 
 void Engine::decide_sequence(SequenceWork& sequence, const Records& records,
                              BatchBuilder& builder) {
+  sequence.results.clear();  // it may be decided again
   // The first rate limited proposal of each key: those behind it wait with it.
   std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> limited;
   for (const Submission& item : sequence.items) {
@@ -373,27 +376,64 @@ void Engine::decide_group(std::vector<Work>& group, const Records& records, Batc
   }
 }
 
+void Engine::refuse_group(std::vector<Work>& group, std::string_view why) {
+  for (Work& work : group) {
+    if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) requeue_expiries(expiry->keys);
+    refuse(work, why);
+  }
+}
+
+Engine::Awaitable<std::unique_ptr<Engine::Decided>> Engine::decide_surely(std::vector<Work>& group,
+                                                                          const Records& records) {
+  std::set<std::string> sure;
+  while (true) {
+    const Timestamp now = clock_.now();
+    if (memories_.rules() != config_.rules) {
+      memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+      deps_.expiry_timer.wake();
+    }
+    auto decided = std::make_unique<Decided>(
+        DecisionEnvironment{index_.view(), config_.policy, config_.rules, rates_, memories_,
+                            deps_.random, head_, now, clock_.monotonic_now()});
+    if (is_shared()) decided->rates_before = rates_;
+    decided->waits = end_waits(decided->builder, now);
+    decide_group(group, records, decided->builder);
+    if (!is_shared()) co_return decided;
+    std::vector<std::string> unsure;
+    for (std::string& key : unguarded_keys(group, decided->builder)) {
+      if (sure.insert(key).second) unsure.push_back(std::move(key));
+    }
+    if (unsure.empty()) co_return decided;
+    undo(*decided);
+    const Status refreshed = co_await refresh(std::move(unsure), 0);
+    if (!refreshed.ok()) {
+      deps_.observer.on_store(refreshed.error().message);
+      co_return nullptr;
+    }
+  }
+}
+
 Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   auto records = co_await look_up(group);
+  Status in_step;
   if (!records.ok()) {
+    in_step = records.error();
+  } else if (resynchronize_) {
+    in_step = co_await resynchronize();
+  }
+  std::unique_ptr<Decided> decided;
+  if (in_step.ok()) {
+    warn_if_clock_jumped();
+    decided = co_await decide_surely(group, *records);
+  } else {
+    deps_.observer.on_store(in_step.error().message);
+  }
+  if (decided == nullptr) {
     store_refused_ = true;
-    deps_.observer.on_store(records.error().message);
-    for (Work& work : group) {
-      if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) requeue_expiries(expiry->keys);
-      refuse(work, "The store does not answer");
-    }
+    refuse_group(group, "The store does not answer");
     co_return;
   }
-  warn_if_clock_jumped();
-  const Timestamp now = clock_.now();
-  if (memories_.rules() != config_.rules) {
-    memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
-    deps_.expiry_timer.wake();
-  }
-  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, memories_,
-                        deps_.random, head_, now, clock_.monotonic_now()});
-  const std::vector<std::string> waits = end_waits(builder, now);
-  decide_group(group, *records, builder);
+  BatchBuilder& builder = decided->builder;
   if (builder.empty()) {
     install_rules(builder, false);
     answer(group);
@@ -406,24 +446,17 @@ Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
   CommitBatch built = builder.take();
   memories_.add_unsaved(built.rule_states);
   const auto batch = std::make_shared<const CommitBatch>(std::move(built));
-  switch (co_await commit(batch)) {
-    case CommitOutcome::kCommitted:
-      install(*batch, changes);
-      install_rules(builder, true);
+  const CommitOutcome outcome = co_await commit(batch);
+  if (outcome == CommitOutcome::kCommitted) {
+    install(*batch, changes);
+    install_rules(builder, true);
 #ifndef SE_PLANTED_ACK_BEFORE_COMMIT
-      answer(group);
+    answer(group);
 #endif
-      break;
-    case CommitOutcome::kNotCommitted:
-      // The keys whose expiry was part of the group must be tried again.
-      for (const SnapshotPtr& snapshot : batch->snapshots) requeue_expiries({snapshot->key});
-      requeue_waits(waits);
-      for (Work& work : group) refuse(work, "The store could not write: nothing was changed");
-      break;
-    case CommitOutcome::kUnknown:
-      // Nobody is answered: the next start reads the truth, and the same ids get it then.
-      break;
+    co_return;
   }
+  // Else nobody is answered: the next start reads the truth, and the same ids get it then.
+  if (!failed_) co_await after_failed_commit(std::move(group), *decided, *batch, outcome);
 }
 
 void Engine::requeue_expiries(const std::vector<std::string>& keys) {
@@ -447,13 +480,23 @@ Engine::Awaitable<CommitOutcome> Engine::commit(std::shared_ptr<const CommitBatc
       fail(reply.message);
       co_return CommitOutcome::kUnknown;
     }
+    if (is_shared()) {
+      // The store has looked for as long as it may. It goes on under another engine id, so that
+      // this process need not end for it.
+      store_refused_ = resynchronize_ = true;
+      deps_.observer.on_store(reply.message);
+      co_return CommitOutcome::kUnknown;
+    }
     reply.outcome = co_await resolve(*batch);
     if (reply.outcome == CommitOutcome::kUnknown) {
       fail("the outcome of a commit could not be found out: " + reply.message);
       co_return reply.outcome;
     }
   }
-  if (reply.outcome == CommitOutcome::kCommitted) {
+  if (reply.outcome == CommitOutcome::kStale || reply.outcome == CommitOutcome::kTooLarge) {
+    // It is tried again, after a look at the store or in parts.
+    if (reply.outcome == CommitOutcome::kStale) deps_.observer.on_stale();
+  } else if (reply.outcome == CommitOutcome::kCommitted) {
     deps_.observer.on_commit(batch->entries.size(), clock_.monotonic_now() - begin);
     if (std::exchange(store_refused_, false)) {
       deps_.log.info("the store accepts commits again", {});
@@ -479,13 +522,16 @@ Engine::Awaitable<CommitOutcome> Engine::resolve(const CommitBatch& batch) {
 }
 
 void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> changes) {
-  SE_ASSERT(batch.entries.front().seq == head_.seq + 1);
+  SE_ASSERT(is_shared() || batch.entries.front().seq == head_.seq + 1);
   bool sooner = false;
   for (const SnapshotPtr& snapshot : batch.snapshots) {
+    // A refresh may have brought what another engine made of it since.
+    const SnapshotPtr known = index_.view().find(snapshot->key);
+    if (known != nullptr && known->version > snapshot->version) continue;
     sooner = expiry_.add(*snapshot) || sooner;
     index_.put(snapshot);
   }
-  head_.seq = batch.entries.back().seq;
+  head_.seq = std::max(head_.seq, batch.entries.back().seq);
   head_.hash = batch.entries.back().hash;
   head_.last_committed_at = batch.entries.back().committed_at;
   index_.publish(head_.seq);
@@ -509,6 +555,7 @@ void Engine::start_outbox() {
 
 Engine::Awaitable<void> Engine::watch_expiry() {
   while (!stopping_ && !failed_) {
+    if (is_shared()) co_await look_around();
     if (std::exchange(expiries_refused_, false)) {
       co_await deps_.expiry_timer.sleep_for(kRetryAfter);
       continue;
@@ -528,8 +575,9 @@ Engine::Awaitable<void> Engine::watch_expiry() {
     const std::chrono::nanoseconds wait = next ? std::chrono::nanoseconds(*next - now)
                                                : std::chrono::nanoseconds(std::chrono::hours{1});
     // An hour at most: a wall clock set forward moves engine time without waking anyone.
-    co_await deps_.expiry_timer.sleep_for(std::min<std::chrono::nanoseconds>(
-        wait, next ? std::chrono::seconds{1} : std::chrono::hours{1}));
+    std::chrono::nanoseconds most = std::chrono::hours{1};
+    if (next || is_shared()) most = std::chrono::seconds{1};
+    co_await deps_.expiry_timer.sleep_for(std::min(wait, most));
   }
 }
 

@@ -32,81 +32,21 @@
 #include "engine/batch_builder.h"
 #include "engine/decisions.h"
 #include "engine/engine_clock.h"
+#include "engine/engine_parts.h"
 #include "engine/expiry_queue.h"
+#include "engine/explanation.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
 #include "engine/recent_rules.h"
 #include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
 #include "ports/effect_sink.h"
+#include "ports/shared_store.h"
 #include "ports/state_store.h"
 #include "ports/timer.h"
 #include "rules/rule_set.h"
 
 namespace state_engine {
-
-struct EngineDependencies {
-  boost::asio::any_io_executor strand;  // a strand; the engine's alone
-  StateStore& store;
-  EffectSink& sink;
-  const Clock& clock;
-  Random& random;
-  Log& log;
-  EngineObserver& observer;
-  Timer& expiry_timer;
-  Timer& outbox_timer;
-  // Called once, on the strand, when the store must not be used any more.
-  std::function<void(std::string message)> on_fatal;
-};
-
-// A policy and the rules that belong to it, validated.
-struct EngineConfig {
-  std::shared_ptr<const Policy> policy;
-  RuleSetPtr rules;
-  std::string rules_source;  // canonical JSON
-};
-
-struct ProposeOptions {
-  bool dry_run = false;
-  bool fresh_id = false;  // the id was made just now: no earlier record can exist
-  // What the door found wrong: the proposal, as far as it could be read, is recorded as rejected.
-  std::optional<PolicyDenial> fault = std::nullopt;
-};
-
-// One proposal of a source that keeps an order.
-struct Submission {
-  Proposal proposal;
-  Origin origin;
-  ProposeOptions options = {};
-};
-
-// One mutation with what it emitted.
-struct ExplainedMutation {
-  LogEntry entry;
-  std::vector<OutboxRow> effects;
-};
-
-// Why something is as it is: causes oldest first, the mutation asked about, what it set off.
-struct Explanation {
-  std::vector<ExplainedMutation> causes;
-  ExplainedMutation subject;
-  std::vector<ExplainedMutation> consequences;
-  std::vector<LogEntry> rejected_since;  // by key only: refused attempts after the subject
-  SnapshotPtr current;                   // of the subject's key; null if absent
-};
-
-// What one rule made of one mutation of the past.
-struct RuleVerdict {
-  std::string rule_id;
-  std::string rule_revision;    // of the rules that were in force
-  std::string not_a_candidate;  // why the rule was not run at all; empty = it was
-  // What the log says: the stored outcome.
-  RuleRecord stored;
-  // The condition, evaluated again over the logged values. Empty if not_a_candidate.
-  logic::Explanation tree;
-  // The tree comes to the stored outcome. False would be a defect of the engine or of the log.
-  bool agrees = true;
-};
 
 class Engine {
  public:
@@ -144,6 +84,15 @@ class Engine {
 
   // The last committed revision. Never waits for a commit.
   SnapshotView view() const { return index_.view(); }
+
+  // True if others write to the same store. Then view() is a guess; readers get the next two.
+  bool is_shared() const { return deps_.store.shared() != nullptr; }
+
+  // The present snapshots of keys, in the order asked, tombstones included; null = never set.
+  Awaitable<Result<std::vector<SnapshotPtr>>> read(std::vector<std::string> keys);
+
+  // REQUIRES: is_shared(). Errors: as SharedStore.
+  Awaitable<Result<PrefixPage>> read_prefix(PrefixQuery query);
 
   // The time that decides whether a value is visible.
   Timestamp now() { return clock_.now(); }
@@ -190,6 +139,8 @@ class Engine {
     std::variant<SingleWork, TransactionWork, SequenceWork, ExpiryWork, WaitWork> what;
     Origin origin;
     ProposeOptions options;
+    int late = 0;  // commits of it alone that came too late, and since when
+    std::chrono::nanoseconds late_since{0};
   };
   // Stored records of the ids of one group.
   using Records = std::unordered_map<std::string, LogEntry>;
@@ -200,6 +151,11 @@ class Engine {
   std::vector<Work> take_group();
   Awaitable<void> write_group(std::vector<Work> group);
   Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
+  // Decides the group; on a shared store again until all that the decisions rest on has been
+  // refreshed (null if that failed).
+  struct Decided;
+  Awaitable<std::unique_ptr<Decided>> decide_surely(std::vector<Work>& group,
+                                                    const Records& records);
   static void decide_sequence(SequenceWork& sequence, const Records& records,
                               BatchBuilder& builder);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
@@ -217,10 +173,32 @@ class Engine {
   void requeue_waits(const std::vector<std::string>& names);
   // What rules remembered when the engine stopped, with the changes that they wait on.
   Awaitable<Status> load_memories(const EngineConfig& config);
-  Awaitable<Status> load_waits();
+  // Finds the changes that these waits of rules wait on.
+  Awaitable<Status> load_waits(std::vector<std::string> names);
   Awaitable<Result<RuleSetPtr>> rules_of(std::string revision);
   void answer(std::vector<Work>& group);
   void refuse(Work& work, std::string_view why);
+  void refuse_group(std::vector<Work>& group, std::string_view why);
+
+  // Stores that other engines write to (engine_shared.cc).
+  Awaitable<Status> refresh(std::vector<std::string> keys, int attempt);
+  void absorb(const std::string& key, const SnapshotPtr& snapshot);
+  std::vector<std::string> absorb(const std::vector<RuleState>& states);
+  // Keys that the decisions of `builder` rest on and that no precondition of the commit guards.
+  static std::vector<std::string> unguarded_keys(const std::vector<Work>& group,
+                                                 const BatchBuilder& builder);
+  void undo(const Decided& decided);
+  Awaitable<void> after_failed_commit(std::vector<Work> group, const Decided& decided,
+                                      const CommitBatch& batch, CommitOutcome outcome);
+  Awaitable<void> write_again(std::vector<Work> group, std::vector<std::string> keys);
+  Awaitable<void> write_smaller(std::vector<Work> group);
+  Awaitable<void> write_halves(std::vector<Work> group);
+  // Of one sequence; once something of it is refused as `unavailable`, so is all that follows.
+  Awaitable<void> write_parts(Work work);
+  static bool has_parts(const Work& work);
+  Awaitable<Status> resynchronize();
+  // What other engines may have left: effects to send, values that are overdue.
+  Awaitable<void> look_around();
   void fail(std::string message);
   Awaitable<void> watch_expiry();
   void start_outbox();
@@ -260,6 +238,8 @@ class Engine {
       false;       // expiries or waits went back to the queue: wait before they are tried
   int tasks_ = 0;  // spawned and not finished
   std::function<void()> idle_;  // called when tasks_ reaches 0 during stop()
+  bool resynchronize_ = false;  // the outcome of a commit stays unknown
+  std::chrono::nanoseconds looked_around_{0};
   Timestamp last_wall_{};
   std::chrono::nanoseconds last_monotonic_{0};
 };

@@ -114,11 +114,11 @@ Engine::Awaitable<Status> Engine::load_memories(const EngineConfig& config) {
     }
   }
   memories_.adopt(config.rules, before.get(), index_.view(), clock_.now());
-  co_return co_await load_waits();
+  co_return co_await load_waits(memories_.waiting());
 }
 
-Engine::Awaitable<Status> Engine::load_waits() {
-  for (const std::string& name : memories_.waiting()) {
+Engine::Awaitable<Status> Engine::load_waits(std::vector<std::string> names) {
+  for (const std::string& name : names) {
     const std::string key(key_of_memory(name));
     const SnapshotPtr after = index_.view().find(key);
     if (after == nullptr) continue;  // end_wait() lets go of it

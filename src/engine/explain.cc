@@ -62,7 +62,10 @@ Engine::Awaitable<Result<Explanation>> Engine::explain(LogEntry subject) {
   explanation.subject = std::move(*explained);
   SE_CO_RETURN_IF_ERROR(co_await add_causes(explanation));
   SE_CO_RETURN_IF_ERROR(co_await add_consequences(explanation));
-  const SnapshotPtr current = view().find(explanation.subject.entry.proposal.key);
+  std::vector<std::string> keys{explanation.subject.entry.proposal.key};
+  auto read_now = co_await read(std::move(keys));
+  if (!read_now.ok()) co_return read_now.error();
+  const SnapshotPtr current = read_now->front();
   if (current != nullptr && current->visible_at(now())) explanation.current = current;
   co_return explanation;
 }

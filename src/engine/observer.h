@@ -22,6 +22,8 @@ class EngineObserver {
   // One entry was committed (expiries and derived mutations included).
   virtual void on_entry(const LogEntry& /*entry*/) {}
   virtual void on_commit(std::size_t /*entries*/, std::chrono::nanoseconds /*took*/) {}
+  // A commit came too late: another engine had changed what it was decided on.
+  virtual void on_stale() {}
   virtual void on_queue(std::size_t /*waiting*/) {}
   virtual void on_state(std::int64_t /*head_seq*/, std::size_t /*keys*/) {}
   virtual void on_delivery(Delivery /*delivery*/) {}

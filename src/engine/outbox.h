@@ -38,6 +38,9 @@ class OutboxDispatcher {
   bool has_work() const { return !queue_.empty() || in_store_; }
   bool running() const { return running_; }
 
+  // Makes the next run() read the store, which may hold what other engines left.
+  void look_again() { in_store_ = true; }
+
   // Delivers until nothing is left or stop() is called. REQUIRES: !running().
   boost::asio::awaitable<void> run();
 

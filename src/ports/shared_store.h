@@ -51,8 +51,10 @@ class SharedStore {
   // As of one time that is not before the call.
   virtual Awaitable<Result<std::vector<SnapshotPtr>>> read(std::vector<std::string> keys) = 0;
 
-  // The same with the rules' memory of those keys: all that a decision about them needs.
-  virtual Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys) = 0;
+  // The same with the rules' memory of those keys: all that a decision about them needs. Pauses
+  // before attempt 1 and later ones, each time longer and with jitter, so that engines that
+  // contend for a key get out of step.
+  virtual Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys, int attempt) = 0;
 
   // Errors: kInvalidArgument for a revision that is none or too old.
   virtual Awaitable<Result<PrefixPage>> read_prefix(PrefixQuery query) = 0;

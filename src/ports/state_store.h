@@ -75,6 +75,7 @@ enum class CommitOutcome {
   kCommitted,     // durable
   kNotCommitted,  // surely nothing of it is there; the same store may be used on
   kStale,         // as before, because another engine was first: refresh, then decide again
+  kTooLarge,      // as before, because the store has no place for so much; less may pass
   kUnknown,       // may or may not be there: look the ids up, after a restart if `fatal`
 };
 

@@ -36,7 +36,8 @@ struct StoreKind {
 
 // Surely nothing of the batch is there.
 inline bool wrote_nothing(const CommitReply& reply) {
-  return reply.outcome == CommitOutcome::kNotCommitted || reply.outcome == CommitOutcome::kStale;
+  return reply.outcome == CommitOutcome::kNotCommitted || reply.outcome == CommitOutcome::kStale ||
+         reply.outcome == CommitOutcome::kTooLarge;
 }
 
 // For GoogleTest, which would print the bytes.

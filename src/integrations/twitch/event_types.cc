@@ -1,3 +1,6 @@
+// One row for each type that the reference platform lists, and the ads: what a subscription needs.
+// A table and no generated code: Twitch adds types often, and configuration can name any of them.
+
 #include "integrations/twitch/event_types.h"
 
 #include <algorithm>

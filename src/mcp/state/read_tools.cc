@@ -79,6 +79,52 @@ std::string similar_text(const std::vector<std::pair<std::string, std::vector<st
   return json::write(object);
 }
 
+ToolResult expired_cursor() {
+  return ToolResult::error(
+      "cursor_expired: this cursor is unknown or too old. Call get_state_prefix again without "
+      "cursor; the listing starts over on the newest revision.");
+}
+
+// A page of get_state_prefix, as it grows.
+class Listing {
+ public:
+  explicit Listing(bool keys_only) : keys_only_(keys_only) {}
+
+  void add(const SnapshotPtr& item) {
+    if (keys_only_) {
+      names_.emplace_back(item->key);
+    } else {
+      add_member(map_, item->key, item);
+    }
+    ++count_;
+  }
+
+  std::size_t count() const { return count_; }
+  bool is_long() const { return map_.size() > kPageBytesMax; }
+
+  // `next` is the cursor of the page that follows; empty = this is the last.
+  ToolResult reply(std::int64_t as_of, const std::string& next, RequestContext& context) && {
+    map_ += '}';
+    std::string text = R"({"snapshots":)" + map_;
+    if (keys_only_) text += R"(,"keys":)" + json::write(names_);
+    text += R"(,"asOfSeq":)" + std::to_string(as_of);
+    text += R"(,"count":)" + std::to_string(count_);
+    text += next.empty() ? R"(,"truncated":false)" : R"(,"truncated":true,"nextCursor":)";
+    if (!next.empty()) json::write_string_to(text, next);
+    text += '}';
+    ToolResult result = ToolResult::object_text(std::move(text));
+    // The reference answers with the bare map, and gateways on this transport expect it.
+    if (context.transport == TransportKind::kLegacySse) result.text = std::move(map_);
+    return result;
+  }
+
+ private:
+  bool keys_only_;
+  std::string map_ = "{";
+  json::Array names_;
+  std::size_t count_ = 0;
+};
+
 }  // namespace
 
 StateService::Reply StateService::get_state(json::Object arguments, RequestContext& context) {
@@ -88,16 +134,25 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
   const SnapshotView view = engine_.view();
+  std::vector<SnapshotPtr> snapshots;
+  if (engine_.is_shared()) {
+    auto present = co_await engine_.read(keys);
+    if (!present.ok()) co_return present.error();
+    snapshots = std::move(*present);
+  } else {
+    for (const std::string& key : keys) snapshots.push_back(view.find(key));
+  }
   const Timestamp now = engine_.now();
   std::string map = "{";
   std::vector<std::pair<std::string, std::vector<std::string>>> similar;
   json::Array omitted;
-  for (const std::string& key : keys) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string& key = keys[i];
     if (map.size() > kPageBytesMax) {
       omitted.emplace_back(key);
       continue;
     }
-    SnapshotPtr snapshot = view.find(key);
+    SnapshotPtr snapshot = std::move(snapshots[i]);
     if (snapshot != nullptr && !snapshot->visible_at(now)) snapshot = nullptr;
     if (snapshot == nullptr && key.size() <= 128) {
       auto names = similar_keys(view, key, now);
@@ -127,50 +182,71 @@ StateService::Reply StateService::get_state_prefix(json::Object arguments,
   const bool keys_only = reader.optional_bool("keysOnly").value_or(false);
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
+  if (engine_.is_shared()) {
+    co_return co_await get_shared_prefix(prefix, cursor.value_or(""), limit, keys_only, context);
+  }
   PageCursors::Position position{engine_.view(), ""};
   if (cursor && !cursor->empty()) {
     auto resumed = cursors_.resume(*cursor);
     if (!resumed) {
-      co_return ToolResult::error(
-          "cursor_expired: this cursor is unknown or too old. Call get_state_prefix again without "
-          "cursor; the listing starts over on the newest revision.");
+      co_return expired_cursor();
     }
     position = std::move(*resumed);
   }
   const Timestamp now = engine_.now();
-  std::string map = "{";
-  json::Array names;
+  Listing listing(keys_only);
   std::string last;
-  std::size_t count = 0;
   bool truncated = false;
   const std::string from = position.after_key.empty() ? prefix : position.after_key;
   position.view.scan(from, [&](const SnapshotPtr& item) {
     if (!item->key.starts_with(prefix)) return false;
     if (item->key == position.after_key || !item->visible_at(now)) return true;
-    if (count == limit || map.size() > kPageBytesMax) {
-      truncated = true;
-      return false;
-    }
-    if (keys_only) {
-      names.emplace_back(item->key);
-    } else {
-      add_member(map, item->key, item);
-    }
+    truncated = listing.count() == limit || listing.is_long();
+    if (truncated) return false;
+    listing.add(item);
     last = item->key;
-    ++count;
     return true;
   });
-  map += '}';
-  std::string text = R"({"snapshots":)" + map;
-  if (keys_only) text += R"(,"keys":)" + json::write(names);
-  text += R"(,"asOfSeq":)" + std::to_string(position.view.seq());
-  text += R"(,"count":)" + std::to_string(count);
-  text += truncated ? R"(,"truncated":true,"nextCursor":)" : R"(,"truncated":false)";
-  if (truncated) json::write_string_to(text, cursors_.pin(position.view, last));
-  text += '}';
-  ToolResult result = ToolResult::object_text(std::move(text));
-  if (context.transport == TransportKind::kLegacySse) result.text = std::move(map);
-  co_return result;
+  std::string next;
+  if (truncated) next = cursors_.pin(position.view, last);
+  co_return std::move(listing).reply(position.view.seq(), next, context);
+}
+
+// All pages of one listing show the store as it was at one time, which the cursor carries.
+StateService::Reply StateService::get_shared_prefix(std::string prefix, std::string cursor,
+                                                    std::size_t limit, bool keys_only,
+                                                    RequestContext& context) {
+  const std::int64_t as_of = engine_.view().seq();
+  const Timestamp now = engine_.now();
+  PrefixQuery query{prefix, "", limit, ""};
+  if (!cursor.empty()) {
+    const std::size_t space = cursor.find(' ');
+    query.revision = cursor.substr(0, space);
+    query.after_key = space == std::string::npos ? "" : cursor.substr(space + 1);
+    if (!query.after_key.starts_with(prefix)) query.revision = "none";
+  }
+  Listing listing(keys_only);
+  bool more = true;
+  while (more && listing.count() < limit && !listing.is_long()) {
+    auto page = co_await engine_.read_prefix(query);
+    if (!page.ok()) {
+      if (cursor.empty() || page.error().code == ErrorCode::kUnavailable) co_return page.error();
+      co_return expired_cursor();
+    }
+    more = page->more;
+    for (const SnapshotPtr& item : page->snapshots) {
+      if (listing.count() == limit || listing.is_long()) {
+        more = true;
+        break;
+      }
+      query.after_key = item->key;
+      if (item->visible_at(now)) listing.add(item);
+    }
+    query.revision = page->revision;
+  }
+  std::string next;
+  if (more) next = query.revision + " " + query.after_key;
+  co_return std::move(listing).reply(as_of, next, context);
 }
 
 }  // namespace state_engine::mcp

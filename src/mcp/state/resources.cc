@@ -58,24 +58,45 @@ bool is_state_uri(std::string_view uri) {
   return prefix.empty() || !key_fault(prefix);
 }
 
-std::string collection_text(const SnapshotView& view, std::string_view prefix, Timestamp now) {
+std::string collection_text(const std::vector<SnapshotPtr>& snapshots, std::int64_t as_of) {
   json::Array items;
-  bool truncated = false;
-  view.scan(prefix, [&](const SnapshotPtr& item) {
-    if (!item->key.starts_with(prefix)) return false;
-    if (!item->visible_at(now)) return true;
-    if (items.size() == limits::kPrefixPageMax) {
-      truncated = true;
-      return false;
-    }
+  const bool truncated = snapshots.size() > limits::kPrefixPageMax;
+  for (const SnapshotPtr& item : snapshots) {
+    if (items.size() == limits::kPrefixPageMax) break;
     items.push_back(json::Object{{"key", item->key}, {"version", item->version}});
-    return true;
-  });
+  }
   return json::write(
-      json::Object{{"keys", std::move(items)}, {"truncated", truncated}, {"asOfSeq", view.seq()}});
+      json::Object{{"keys", std::move(items)}, {"truncated", truncated}, {"asOfSeq", as_of}});
 }
 
 }  // namespace
+
+boost::asio::awaitable<Result<std::vector<SnapshotPtr>>> StateService::read_under(
+    std::string prefix, std::size_t limit) {
+  std::vector<SnapshotPtr> out;
+  const Timestamp now = engine_.now();
+  if (!engine_.is_shared()) {
+    engine_.view().scan(prefix, [&](const SnapshotPtr& item) {
+      if (!item->key.starts_with(prefix) || out.size() == limit) return false;
+      if (item->visible_at(now)) out.push_back(item);
+      return true;
+    });
+    co_return out;
+  }
+  PrefixQuery query{prefix, "", limit, ""};
+  bool more = true;
+  while (more && out.size() < limit) {
+    auto page = co_await engine_.read_prefix(query);
+    if (!page.ok()) co_return page.error();
+    for (SnapshotPtr& item : page->snapshots) {
+      query.after_key = item->key;
+      if (item->visible_at(now) && out.size() < limit) out.push_back(std::move(item));
+    }
+    query.revision = page->revision;
+    more = page->more;
+  }
+  co_return out;
+}
 
 boost::asio::awaitable<Result<std::vector<ResourceContents>>> StateService::read_resource(
     std::string uri) {
@@ -85,13 +106,18 @@ boost::asio::awaitable<Result<std::vector<ResourceContents>>> StateService::read
   }
   ResourceContents contents;
   contents.uri = uri;
-  const SnapshotView view = engine_.view();
-  const Timestamp now = engine_.now();
   if (is_collection(*path)) {
-    contents.text = collection_text(view, collection_prefix(*path), now);
+    const std::int64_t as_of = engine_.view().seq();
+    std::string prefix(collection_prefix(*path));
+    const auto under = co_await read_under(std::move(prefix), limits::kPrefixPageMax + 1);
+    if (!under.ok()) co_return under.error();
+    contents.text = collection_text(*under, as_of);
   } else {
-    const SnapshotPtr snapshot = view.find(*path);
-    if (snapshot == nullptr || !snapshot->visible_at(now)) {
+    std::vector<std::string> keys{*path};
+    const auto present = co_await engine_.read(std::move(keys));
+    if (!present.ok()) co_return present.error();
+    const SnapshotPtr snapshot = present->front();
+    if (snapshot == nullptr || !snapshot->visible_at(engine_.now())) {
       co_return Error{ErrorCode::kNotFound, fmt::format("the key '{}' has no value", *path)};
     }
     wire::write_snapshot_to(contents.text, *snapshot);
@@ -130,19 +156,15 @@ boost::asio::awaitable<Result<PromptResult>> StateService::resume_prompt(json::O
   const std::string prefix = json::find_string(arguments, "prefix").value_or("");
   std::string text = "You are picking up work in a running system. This is its committed state";
   text += prefix.empty() ? ":\n" : fmt::format(" under '{}':\n", prefix);
-  const Timestamp now = engine_.now();
-  std::size_t shown = 0;
-  engine_.view().scan(prefix, [&](const SnapshotPtr& item) {
-    if (!item->key.starts_with(prefix)) return false;
-    if (!item->visible_at(now)) return true;
-    if (++shown > limits::kPrefixPageDefault) return false;
+  const auto under = co_await read_under(prefix, limits::kPrefixPageDefault);
+  if (!under.ok()) co_return under.error();
+  for (const SnapshotPtr& item : *under) {
     std::string value = json::write(item->value);
     if (value.size() > 200) value = fmt::format("({} bytes; read it with get_state)", value.size());
     text += fmt::format("- {} = {} (version {}, {} by {}: {})\n", item->key, value, item->version,
                         format_rfc3339(item->updated_at), item->updated_by, item->reason);
-    return true;
-  });
-  if (shown == 0) text += "- nothing yet\n";
+  }
+  if (under->empty()) text += "- nothing yet\n";
   text +=
       "Read again with get_state right before you act; write with propose_mutation and the "
       "version you read.";

@@ -49,6 +49,8 @@ class StateService {
 
   Reply get_state(json::Object arguments, RequestContext& context);
   Reply get_state_prefix(json::Object arguments, RequestContext& context);
+  Reply get_shared_prefix(std::string prefix, std::string cursor, std::size_t limit, bool keys_only,
+                          RequestContext& context);
   Reply propose_mutation(json::Object arguments, RequestContext& context);
   Reply propose_transaction(json::Object arguments, RequestContext& context);
   Reply get_history(json::Object arguments, RequestContext& context);
@@ -56,6 +58,11 @@ class StateService {
 
   boost::asio::awaitable<Result<std::vector<ResourceContents>>> read_resource(std::string uri);
   boost::asio::awaitable<Result<PromptResult>> resume_prompt(json::Object arguments);
+
+  // Snapshots under a prefix, tombstones included: of the index, or of the store where others write
+  // to it too.
+  boost::asio::awaitable<Result<std::vector<SnapshotPtr>>> read_under(std::string prefix,
+                                                                      std::size_t limit);
 
   // A sentence with the allowed keys for whoever used another; else empty.
   std::string hint(RejectionCode code) const;

@@ -145,6 +145,17 @@ StateStore::Awaitable<Result<SourceRevision>> FirestoreStateStore::source(std::s
   });
 }
 
+StateStore::Awaitable<Result<std::int64_t>> FirestoreStateStore::cursor(std::string name) {
+  return core_->reading.run([this, name = std::move(name)] {
+    return core_->log_reader.cursor(core_->writer.owner(), name);
+  });
+}
+
+StateStore::Awaitable<Status> FirestoreStateStore::save_cursor(std::string name, std::int64_t seq) {
+  return core_->writing.run(
+      [this, name = std::move(name), seq] { return core_->writer.save_cursor(name, seq); });
+}
+
 StateStore::Awaitable<Status> FirestoreStateStore::close() {
   core_->pauses.stop();
   // Behind everything that was asked before.
@@ -158,9 +169,11 @@ StateStore::Awaitable<Result<std::vector<SnapshotPtr>>> FirestoreStateStore::rea
 }
 
 StateStore::Awaitable<Result<FreshState>> FirestoreStateStore::refresh(
-    std::vector<std::string> keys) {
-  return core_->reading.run(
-      [this, keys = std::move(keys)] { return core_->state_reader.refresh(keys); });
+    std::vector<std::string> keys, int attempt) {
+  return core_->reading.run([this, keys = std::move(keys), attempt] {
+    if (attempt > 0) core_->pauses.wait(attempt - 1);
+    return core_->state_reader.refresh(keys);
+  });
 }
 
 StateStore::Awaitable<Result<PrefixPage>> FirestoreStateStore::read_prefix(PrefixQuery query) {

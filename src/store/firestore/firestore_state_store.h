@@ -85,10 +85,13 @@ class FirestoreStateStore final : public StateStore, public SharedStore {
   Awaitable<Result<std::vector<RuleState>>> rule_states() override;
   Awaitable<Status> save_source(SourceRevision source) override;
   Awaitable<Result<SourceRevision>> source(std::string kind, std::string revision) override;
+  // Cursors belong to the engine id.
+  Awaitable<Result<std::int64_t>> cursor(std::string name) override;
+  Awaitable<Status> save_cursor(std::string name, std::int64_t seq) override;
   Awaitable<Status> close() override;
 
   Awaitable<Result<std::vector<SnapshotPtr>>> read(std::vector<std::string> keys) override;
-  Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys) override;
+  Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys, int attempt) override;
   Awaitable<Result<PrefixPage>> read_prefix(PrefixQuery query) override;
   Awaitable<Result<std::vector<std::string>>> overdue(Timestamp now, std::size_t limit) override;
 

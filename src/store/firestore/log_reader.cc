@@ -248,6 +248,18 @@ Result<SourceRevision> LogReader::source(const std::string& kind, const std::str
   return source;
 }
 
+Result<std::int64_t> LogReader::cursor(const std::string& engine_id, const std::string& name) {
+  const auto found =
+      calls_.get({calls_.client().name(collections::kCursors, cursor_id(engine_id, name))});
+  if (!found.ok()) return found.error();
+  if (!found->front()) return std::int64_t{0};
+  return FieldReader(*found->front()).integer("seq").value_or(0);
+}
+
+std::string cursor_id(std::string_view engine_id, std::string_view name) {
+  return document_id(fmt::format("{}-{}", engine_id, name));
+}
+
 std::string source_id(std::string_view kind, std::string_view revision, std::size_t part) {
   std::string id = fmt::format("{}-{}", kind, revision);
   if (part > 0) id += fmt::format("-{}", part);

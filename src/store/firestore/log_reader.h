@@ -31,6 +31,9 @@ class LogReader {
                                          std::size_t limit);
   Result<std::vector<OutboxRow>> effects_of(const std::vector<std::string>& mutation_ids);
 
+  // 0 if it was never saved.
+  Result<std::int64_t> cursor(const std::string& engine_id, const std::string& name);
+
   Result<SourceRevision> source(const std::string& kind, const std::string& revision);
 
  private:
@@ -44,6 +47,9 @@ class LogReader {
 
 // The document id of part `part` of a source.
 std::string source_id(std::string_view kind, std::string_view revision, std::size_t part);
+
+// The document id of a publisher's cursor.
+std::string cursor_id(std::string_view engine_id, std::string_view name);
 
 }  // namespace state_engine::firestore
 

@@ -199,7 +199,11 @@ CommitReply Writer::commit(const CommitBatch& batch) {
     return not_committed(checked.error().message);
   }
   auto commit = build(batch);
-  if (!commit.ok()) return not_committed(commit.error().message);
+  if (!commit.ok()) {
+    const bool too_large = commit.error().code == ErrorCode::kResourceExhausted;
+    return {too_large ? CommitOutcome::kTooLarge : CommitOutcome::kNotCommitted, false,
+            commit.error().message};
+  }
   if (!commit->has_value()) {
     return {CommitOutcome::kStale, false, "a key was changed by another engine"};
   }
@@ -379,6 +383,19 @@ Status Writer::save_source(const SourceRevision& source) {
     SE_RETURN_IF_ERROR(write_all(commit));
   }
   return {};
+}
+
+Status Writer::save_cursor(const std::string& name, std::int64_t seq) {
+  Commit commit;
+  Document& document = *commit.add_writes()->mutable_update();
+  document.set_name(parts_.calls.client().name(collections::kCursors, cursor_id(owner_, name)));
+  FieldWriter fields(document);
+  fields.text("engineId", owner_);
+  fields.text("name", name);
+  fields.integer("seq", seq);
+  fields.time("savedAt", parts_.clock.wall_now());
+  SE_RETURN_IF_ERROR(fields.status());
+  return write_all(commit);
 }
 
 // ---- Effects of engines that are gone --------------------------------------------------------

@@ -1,0 +1,51 @@
+#include "app/firestore_store.h"
+
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+namespace state_engine {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+std::string FirestoreSettings::describe() const {
+  std::string text = fmt::format("Firestore project {}", project);
+  if (database != "(default)") text += fmt::format(", database {}", database);
+  if (!emulator.empty()) text += fmt::format(", emulator {}", emulator);
+  return text;
+}
+
+FirestoreSettings firestore_settings_from_environment() {
+  FirestoreSettings settings;
+  settings.project = environment("GOOGLE_CLOUD_PROJECT");
+  settings.emulator = environment("FIRESTORE_EMULATOR_HOST");
+  return settings;
+}
+
+Result<std::unique_ptr<FirestoreStateStore>> open_firestore(const FirestoreSettings& settings,
+                                                            std::string engine_id,
+                                                            const Clock& clock, Random& random,
+                                                            Log& log) {
+  FirestoreOptions options;
+  options.project = settings.project;
+  options.database = settings.database;
+  options.emulator = settings.emulator;
+  options.engine_id = std::move(engine_id);
+  options.clock = &clock;
+  options.random = &random;
+  options.log = &log;
+  auto store = FirestoreStateStore::open(options);
+  if (!store.ok()) {
+    return Error{store.error().code,
+                 fmt::format("{} cannot be used: {}", settings.describe(), store.error().message)};
+  }
+  return store;
+}
+
+}  // namespace state_engine

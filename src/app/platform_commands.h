@@ -1,0 +1,20 @@
+// Commands for the platform's stores: migrate, provision firestore.
+
+#ifndef STATE_ENGINE_APP_PLATFORM_COMMANDS_H_
+#define STATE_ENGINE_APP_PLATFORM_COMMANDS_H_
+
+namespace CLI {
+class App;
+}
+
+namespace state_engine {
+
+// Adds the commands to `app`; they put their exit code where `exit_code` says.
+// The verb `provision`, made on the first call.
+CLI::App* provision_command(CLI::App& app);
+
+void add_platform_commands(CLI::App& app, int& exit_code);
+
+}  // namespace state_engine
+
+#endif  // STATE_ENGINE_APP_PLATFORM_COMMANDS_H_
