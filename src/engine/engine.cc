@@ -544,9 +544,4 @@ void Engine::warn_if_clock_jumped() {
   last_monotonic_ = monotonic;
 }
 
-Engine::Awaitable<Result<std::vector<LogEntry>>> Engine::history(LogQuery query) {
-  query.limit = std::min(query.limit, limits::kHistoryPageMax);
-  return deps_.store.read_log(std::move(query));
-}
-
 }  // namespace state_engine
