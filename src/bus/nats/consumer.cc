@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t kUnsettledBytesMax = 128 * 1024 * 1024;
 constexpr std::chrono::milliseconds kAttachRetry{250};
+constexpr int kNarrowBy = 4;
 constexpr std::chrono::milliseconds kUnboundPoll{100};
 constexpr int kUnboundPolls = 30;
 
@@ -33,6 +34,13 @@ std::string ack_text(Settlement how, std::chrono::milliseconds delay) {
       return fmt::format(R"(-NAK {{"delay":{}}})", delay.count() * 1'000'000);
   }
   SE_UNREACHABLE();
+}
+
+// Up to where all is settled. One that began at a later sequence reports 0 until its first ack.
+std::uint64_t floor_of(const DurableState& durable) {
+  const std::int64_t begin = json::find_int(durable.config, "opt_start_seq").value_or(1);
+  return std::max(durable.ack_floor,
+                  static_cast<std::uint64_t>(std::max<std::int64_t>(begin, 1)) - 1);
 }
 
 BusMessage read_message(Inbound inbound, const std::string& prefix) {
@@ -98,6 +106,16 @@ boost::asio::awaitable<void> Consumer::run() {
   detach();
 }
 
+// The window as it was, once the backlog is done.
+Consumer::Awaitable<void> Consumer::widen(const DurableState& durable) {
+  json::Object config = durable.config;
+  config["max_ack_pending"] = core_->options().ack_pending_max;
+  std::string stream_name = stream_.name;
+  const Status updated =
+      co_await jet_stream_.create_durable(std::move(stream_name), std::move(config));
+  if (updated.ok()) window_.reset();
+}
+
 void Consumer::complain(const Error& error) {
   if (error.message == last_complaint_) return;
   last_complaint_ = error.message;
@@ -139,21 +157,27 @@ Consumer::Awaitable<Result<DurableState>> Consumer::create(const StreamState& st
 Consumer::Awaitable<Result<DurableState>> Consumer::recreate(const StreamState& stream,
                                                              const DurableState& old) {
   json::Object config = old.config;
+  const std::uint64_t floor = floor_of(old);
   config.erase("opt_start_time");
   config.erase("opt_start_seq");
   config["deliver_policy"] = "all";
   // After a server lost the end of its stream, sequences begin below the floor again.
-  const bool ahead = old.ack_floor > stream.last_sequence;
-  if (stream.retention != "workqueue" && old.ack_floor > 0 && !ahead) {
+  const bool ahead = floor > stream.last_sequence;
+  if (stream.retention != "workqueue" && floor > 0 && !ahead) {
     config["deliver_policy"] = "by_start_sequence";
-    config["opt_start_seq"] = old.ack_floor + 1;
+    config["opt_start_seq"] = floor + 1;
   }
+  if (last_floor_ == floor) {
+    window_ = std::max(1, window_.value_or(core_->options().ack_pending_max) / kNarrowBy);
+  }
+  last_floor_ = floor;
+  if (window_) config["max_ack_pending"] = *window_;
   const Status deleted = co_await jet_stream_.delete_durable(stream.name, name_);
   if (!deleted.ok() && deleted.error().code != ErrorCode::kNotFound) co_return deleted.error();
   core_->tell([&](Log& log, NatsObserver& observer) {
     observer.on_resync();
     log.info("unsettled messages are asked for again",
-             {{"durable", name_}, {"count", old.ack_pending}, {"floor", old.ack_floor}});
+             {{"durable", name_}, {"count", old.ack_pending}, {"floor", floor}});
   });
   co_return co_await create(stream, std::move(config));
 }
@@ -292,7 +316,11 @@ Consumer::Awaitable<bool> Consumer::still_good() {
   core_->tell([&](Log&, NatsObserver& observer) {
     observer.on_backlog(options_.queue, durable->pending, static_cast<std::int64_t>(unsettled));
   });
-  co_return durable->deliver_subject == deliver_subject_;
+  const bool same = durable->deliver_subject == deliver_subject_;
+  if (same && window_ && durable->pending == 0 && durable->ack_pending == 0) {
+    co_await widen(*durable);
+  }
+  co_return same;
 }
 
 // Tells the server that what is held here is being worked on.

@@ -6,6 +6,10 @@
 // here), and nobody else is bound to the durable, it is made anew from its ack floor: what was
 // unsettled comes again at once, in stream order, before anything newer.
 //
+// A server cuts off who does not read fast enough what it pushes. When the ack floor has not moved
+// from one time to the next, the durable is made again with a smaller window of unsettled messages,
+// until the backlog is done.
+//
 // A durable or stream that was deleted is made again while running; its whole stream is then seen
 // again, which ids make harmless.
 //
@@ -72,6 +76,7 @@ class Consumer : public std::enable_shared_from_this<Consumer> {
   void settle(std::uint64_t generation, std::uint64_t sequence, Settlement how,
               std::chrono::milliseconds delay);
   void extend_unsettled();
+  Awaitable<void> widen(const DurableState& durable);
   void complain(const Error& error);
 
   const std::shared_ptr<NatsCore> core_;
@@ -92,6 +97,9 @@ class Consumer : public std::enable_shared_from_this<Consumer> {
   std::chrono::nanoseconds ack_wait_{0};
   std::string last_complaint_;
   bool attached_before_ = false;
+  // How many messages may be unsettled, once a server has cut the connection off for being slow.
+  std::optional<int> window_;
+  std::optional<std::uint64_t> last_floor_;  // where the durable was made anew the last time
 
   std::mutex delivering_;  // held while the handler runs; taken before mutex_
   bool ended_ = false;     // guarded by delivering_

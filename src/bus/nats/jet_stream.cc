@@ -161,6 +161,10 @@ JetStream::Awaitable<Result<DurableState>> JetStream::durable(std::string stream
                                                               std::string name) const {
   auto answer = co_await call(fmt::format("CONSUMER.INFO.{}.{}", stream, name), {});
   if (!answer.ok()) co_return answer.error();
+  if (object_at(*answer, "config") == nullptr) {
+    // 2.9 answers so for a consumer that is just being deleted.
+    co_return Error{ErrorCode::kNotFound, "the consumer is being deleted"};
+  }
   co_return read_durable(*answer);
 }
 
