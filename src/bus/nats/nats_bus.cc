@@ -4,6 +4,7 @@
 #include "bus/nats/nats_bus.h"
 
 #include <atomic>
+#include <set>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/strand.hpp>
@@ -29,6 +30,7 @@ constexpr std::string_view kTooLarge =
     R"({"error":{"code":"too_large","message":"the answer is larger than this NATS server takes; )"
     R"(ask for less"}})";
 constexpr std::chrono::milliseconds kStreamsRetry{2000};
+constexpr std::chrono::milliseconds kDeletedPause{2000};
 
 template <typename T>
 using Awaitable = boost::asio::awaitable<T>;
@@ -109,7 +111,8 @@ struct NatsBus::Impl : std::enable_shared_from_this<NatsBus::Impl> {
   std::vector<std::weak_ptr<Consumer>> consumers;
   std::mutex complaint_mutex;
   std::string last_complaint;
-  std::string stream_complaint;  // the strand's
+  std::string stream_complaint;  // the strand's, as the next
+  std::set<std::string> seen;    // subjects that a stream took when last looked at
 };
 
 NatsBus::NatsBus(NatsOptions options, boost::asio::any_io_executor executor, Log& log,
@@ -169,7 +172,15 @@ Awaitable<bool> NatsBus::Impl::make_streams() {
 Awaitable<Status> NatsBus::Impl::make_stream(const StreamSpec& spec) {
   auto stream = co_await jet_stream.stream_of(spec.needed);
   if (!stream.ok()) co_return stream.error();
-  if (*stream) co_return Status();
+  if (*stream) {
+    seen.insert(spec.needed);
+    co_return Status();
+  }
+  if (seen.erase(spec.needed) > 0) {
+    // Just deleted: 2.9 still removes its files, and would remove those of a new one with them.
+    const net::WakeSignal pause(strand);
+    co_await pause.wait(kDeletedPause);
+  }
   StreamSpec wanted = spec;
   Status made = co_await jet_stream.create_stream(wanted);
   if (!made.ok() && made.error().code == ErrorCode::kConflict) {
