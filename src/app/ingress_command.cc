@@ -108,7 +108,7 @@ int run_on_bus(const IngressOptions& options, twitch::TwitchSettings settings,
     service.log().warn("configuration", {{"warning", warning}});
   }
   BusMetrics bus_metrics(service.metrics(), service.health());
-  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
     return complain(started.error());
   }

@@ -13,8 +13,8 @@
 #include "app/address.h"
 #include "app/bus_cli.h"
 #include "app/bus_metrics.h"
-#include "app/bus_proposer.h"
 #include "app/obs_host.h"
+#include "app/proposers.h"
 #include "app/service.h"
 #include "bus/nats/nats_bus.h"
 #include "net/url.h"
@@ -125,7 +125,7 @@ int run_obs(const ObsOptions& options) {
   Service service(*options_of_service);
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
   BusMetrics bus_metrics(service.metrics(), service.health());
-  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
     return complain(started.error());
   }

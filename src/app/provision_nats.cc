@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "app/bus_cli.h"
+#include "app/platform_commands.h"
 #include "bus/nats/consumer.h"
 #include "bus/nats/jet_stream.h"
 #include "bus/nats/nats_core.h"
@@ -176,12 +177,8 @@ int provision_nats(const ProvisionNatsOptions& options) {
 }
 
 void add_provision_nats(CLI::App& app, ProvisionNatsOptions& options, int& exit_code) {
-  CLI::App* parent = app.get_subcommand_no_throw("provision");
-  if (parent == nullptr) {
-    parent = app.add_subcommand("provision", "Check and make what the engine needs elsewhere");
-    parent->require_subcommand(1);
-  }
-  CLI::App* command = parent->add_subcommand("nats", "Streams, durable and subjects on NATS");
+  CLI::App* command =
+      provision_command(app)->add_subcommand("nats", "Streams, durable and subjects on NATS");
   command->footer(
       "Prints what is there and what is missing; changes nothing without --apply.\n"
       "Exit code 1 if something is in the way: a durable of another kind, a stream over rpc.>\n"

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/firestore_store.h"
 #include "app/mutation_intake.h"
 #include "bus/nats/nats_options.h"
 

@@ -20,9 +20,9 @@ import harness
 import nats_harness as nats
 import obs_rig
 import platform_rig
+import rtmp_rig
 from scripted_model import ScriptedModel
 
-RTMP_MODULE = "/usr/lib/nginx/modules/ngx_rtmp_module.so"
 CHANNEL = "mystreamer"
 COLORS = {"Live": 0xFF00C800, "BRB": 0xFFC80000, "Start": 0xFF808080}  # ABGR
 NGINX = """\
@@ -47,9 +47,7 @@ rtmp {{
 
 def missing():
     """What is not installed and can be, as a sentence; empty if all is there."""
-    absent = [name for name in ("obs", "Xvfb", "nginx") if shutil.which(name) is None]
-    if not pathlib.Path(RTMP_MODULE).is_file():
-        absent.append("libnginx-mod-rtmp")
+    absent = [name for name in (obs_rig.missing(), rtmp_rig.missing()) if name]
     return "missing " + ", ".join(absent) if absent else ""
 
 
@@ -125,10 +123,11 @@ class Rtmp:
         home = pathlib.Path(home) / "rtmp"
         home.mkdir()
         config = home / "nginx.conf"
-        config.write_text(NGINX.format(module=RTMP_MODULE, home=home, port=port, hook=hook))
-        self.process = subprocess.Popen(["nginx", "-c", str(config), "-p", str(home)],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
+        config.write_text(NGINX.format(module=rtmp_rig.MODULE, home=home, port=port, hook=hook))
+        nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+        self.process = subprocess.Popen([nginx, "-c", str(config), "-p", str(home), "-e",
+                                         str(home / "error.log")], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self):
         self.process.terminate()
@@ -196,16 +195,29 @@ class StreamRig:
         return {"stream.online", "stream.offline", "channel.update"} <= types
 
     def _make_scenes(self):
+        """A colour and a label in each scene, and the text source Title in Live."""
         with self.obs.connect() as client:
             have = {scene["sceneName"] for scene in client.call("GetSceneList")["scenes"]}
             for scene, color in COLORS.items():
-                if scene not in have:
-                    client.call("CreateScene", sceneName=scene)
-                    client.call("CreateInput", sceneName=scene, inputName=f"{scene} color",
-                                inputKind="color_source_v3", inputSettings={
-                                    "color": color, "width": 320, "height": 180})
+                if scene in have:
+                    continue
+                client.call("CreateScene", sceneName=scene)
+                client.call("CreateInput", sceneName=scene, inputName=f"{scene} color",
+                            inputKind="color_source_v3", inputSettings={
+                                "color": color, "width": 320, "height": 180})
+                self._add_text(client, scene, f"{scene} label", scene, 36, 8)
+            if "Live" not in have:
+                self._add_text(client, "Live", "Title", "(no title yet)", 20, 140)
             client.call("SetCurrentSceneTransition", transitionName="Cut")
             client.call("SetCurrentProgramScene", sceneName="Start")
+
+    @staticmethod
+    def _add_text(client, scene, name, text, size, top):
+        item = client.call("CreateInput", sceneName=scene, inputName=name,
+                           inputKind="text_ft2_source_v2", inputSettings={
+                               "text": text, "font": {"face": "DejaVu Sans", "size": size}})
+        client.call("SetSceneItemTransform", sceneName=scene, sceneItemId=item["sceneItemId"],
+                    sceneItemTransform={"positionX": 12, "positionY": top})
 
     def _start_alone(self):
         self.engine = harness.Engine(self.home / "data", config=self.config)
@@ -271,12 +283,20 @@ class StreamRig:
     def await_scene(self, name, seconds=30):
         harness.wait_until(lambda: self.scene() == name, seconds, f"OBS to show {name}")
 
-    def pixel(self, scene):
-        """The middle pixel (r, g, b) of what OBS renders for a scene."""
+    def text(self, source):
+        with self.obs.connect() as client:
+            return client.call("GetInputSettings", inputName=source)["inputSettings"]["text"]
+
+    def screenshot(self, scene):
+        """What OBS renders for a scene, as PNG."""
         with self.obs.connect() as client:
             shot = client.call("GetSourceScreenshot", sourceName=scene, imageFormat="png",
-                               imageWidth=32, imageHeight=18)
-        return png_middle(base64.b64decode(shot["imageData"].split(",", 1)[1]))
+                               imageWidth=320, imageHeight=180)
+        return base64.b64decode(shot["imageData"].split(",", 1)[1])
+
+    def pixel(self, scene):
+        """The middle pixel (r, g, b) of what OBS renders for a scene."""
+        return png_middle(self.screenshot(scene))
 
     def ask_bot(self, text, prize="a mug"):
         """One message to the bot from the terminal; the model always wants to start a giveaway."""

@@ -32,7 +32,7 @@ class StreamTest(harness.ProcessTest):
         red, green, blue = rig.pixel("Live")
         self.assertTrue(green > 150 and red < 60 and blue < 60, (red, green, blue))
         rig.await_value("obs.scene", "Live")
-        rig.await_value("obs.stream", "on")
+        rig.await_value("obs.stream", "live")
 
     def assert_bot(self, rig):
         self.assertIn("done", rig.ask_bot("give a mug away"))
@@ -56,6 +56,7 @@ class OneProcess(StreamTest):
         self.assertIn("viewer asked for a giveaway of a mug", chain)
         rig.mock.control("channel", channel=stream_rig.CHANNEL, title="Baking bread")
         rig.await_value("stream.title", "Baking bread")
+        harness.wait_until(lambda: rig.text("Title") == "Baking bread", 20, "the text source")
         # OBS dies: so does its stream. It comes back and is brought to what is wanted.
         rig.obs.kill()
         rig.await_value("obs.connected", False)
@@ -81,7 +82,7 @@ class OneProcess(StreamTest):
         rig = self.rig(without_rule="live-scene")
         rig.press_start_streaming()
         rig.await_value("stream.state", "on")
-        rig.await_value("obs.stream", "on")
+        rig.await_value("obs.stream", "live")
         time.sleep(2)
         self.assertEqual(rig.scene(), "Start")
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev demo stream: from OBS going live to the scene that it shows, and a bot that asks first."""
 
+import argparse
 import pathlib
 import sys
 import tempfile
@@ -24,7 +25,7 @@ def quote(text):
     print(textwrap.indent(text.rstrip(), " " * 12), flush=True)
 
 
-def play(rig):
+def play(rig, shots):
     rig.start()
     say("a viewer asks the bot for a giveaway before the stream is on:")
     quote(rig.ask_bot("please give a mug away"))
@@ -42,7 +43,11 @@ def play(rig):
     quote(rig.ask_bot("please give a mug away"))
     rig.mock.control("channel", channel=stream_rig.CHANNEL, title="Baking bread, day 2")
     rig.await_value("stream.title", "Baking bread, day 2")
-    say("the title changed at Twitch: stream.title = Baking bread, day 2")
+    platform_rig.harness.wait_until(lambda: rig.text("Title") == "Baking bread, day 2", 30,
+                                    "the text source Title")
+    say("the title changed at Twitch, and OBS's text source with it: Baking bread, day 2")
+    if shots:
+        (shots / "obs-live.png").write_bytes(rig.screenshot("Live"))
     say("state-engine explain stream.state:")
     quote(rig.explain("stream.state"))
     if rig.server is not None:
@@ -60,9 +65,14 @@ def play(rig):
     rig.await_value("stream.state", "off", 90)
     rig.await_scene("BRB", 90)
     say("it came back: stream.state = off, OBS shows \"BRB\"")
+    if shots:
+        (shots / "obs-brb.png").write_bytes(rig.screenshot("BRB"))
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shots", type=pathlib.Path, help="keep OBS's pictures in this directory")
+    shots = parser.parse_args().shots
     missing = [stream_rig.missing()] if stream_rig.missing() else []
     if missing:
         print("./dev demo stream cannot run: " + "; ".join(missing), file=sys.stderr)
@@ -78,7 +88,7 @@ def main():
         with tempfile.TemporaryDirectory(prefix="state-engine-demo-") as home:
             rig = stream_rig.StreamRig(home, platform=platform, say=say)
             try:
-                play(rig)
+                play(rig, shots)
             except AssertionError as fault:
                 say(f"NOT as it must be: {fault}")
                 return 1

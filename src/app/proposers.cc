@@ -1,7 +1,7 @@
 // Over the bus the message id holds a digest of the body beside the mutation id: the stream then
 // drops a repetition, but not another proposal that reuses the id, which the engine must answer.
 
-#include "app/bus_proposer.h"
+#include "app/proposers.h"
 
 #include <fmt/format.h>
 
@@ -12,8 +12,19 @@ namespace state_engine {
 
 using Proposed = boost::asio::awaitable<Result<std::optional<MutationResult>>>;
 
+Proposed EngineProposer::propose(Proposal proposal) {
+  proposal.actor = actor_;
+  if (proposal.ts == Timestamp{}) proposal.ts = engine_.now();
+  Origin origin = origin_;
+  MutationResult result = co_await engine_.propose(std::move(proposal), std::move(origin));
+  if (result.code == RejectionCode::kUnavailable || result.code == RejectionCode::kRateLimited) {
+    co_return Error{ErrorCode::kUnavailable, std::move(result.error)};
+  }
+  co_return std::optional<MutationResult>(std::move(result));
+}
+
 Proposed BusProposer::propose(Proposal proposal) {
-  if (proposal.actor.empty()) proposal.actor = actor_;
+  proposal.actor = actor_;
   BusMessage message;
   message.subject = subjects::kMutation;
   if (actors_ == BusActors::kSubject) message.subject += "." + actor_;
