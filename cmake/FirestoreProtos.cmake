@@ -2,7 +2,8 @@
 #
 # The definitions come from the npm package that cmake/firestore_protos/package.json pins; they are
 # not copied into this repository. Only what the Firestore service needs is generated.
-set(SE_FIRESTORE_PROTO_ROOT "${CMAKE_SOURCE_DIR}/cmake/firestore_protos/node_modules/google-proto-files"
+set(SE_FIRESTORE_PROTO_ROOT
+    "${CMAKE_SOURCE_DIR}/cmake/firestore_protos/node_modules/google-proto-files"
     CACHE PATH "Where google/firestore/v1/firestore.proto is found")
 if(NOT EXISTS "${SE_FIRESTORE_PROTO_ROOT}/google/firestore/v1/firestore.proto")
   message(FATAL_ERROR

@@ -1,3 +1,5 @@
+// Options live as long as the callbacks that hold them, so that main() need not know them.
+
 #include "app/platform_commands.h"
 
 #include <memory>

@@ -6,7 +6,6 @@
 #include <exception>
 #include <set>
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,6 +13,7 @@
 
 #include "base/limits.h"
 #include "engine/answers.h"
+#include "engine/await_callback.h"
 #include "engine/decided.h"
 
 namespace state_engine {
@@ -26,21 +26,6 @@ constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kLoadPage = 4096;
 constexpr std::size_t kExpiriesTogether = 64;
-
-// Awaits a callback that is called exactly once, on any thread. `start` receives the callback.
-template <typename T, typename Start>
-asio::awaitable<T> await_callback(Start start) {
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(T)>(
-      [](auto handler, Start begin) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        begin([shared](T value) {
-          const auto executor = asio::get_associated_executor(*shared);
-          asio::post(executor,
-                     [shared, value = std::move(value)]() mutable { (*shared)(std::move(value)); });
-        });
-      },
-      asio::use_awaitable, std::move(start));
-}
 
 std::size_t bytes_of(const Proposal& proposal) {
   return proposal.value ? json::written_bytes(*proposal.value) : 0;
@@ -200,19 +185,6 @@ Engine::Awaitable<TransactionResult> Engine::propose_transaction(TransactionProp
   co_return co_await await_callback<TransactionResult>(std::move(start));
 }
 
-Engine::Awaitable<std::vector<MutationResult>> Engine::propose_in_order(
-    std::vector<Submission> submissions) {
-  SE_ASSERT(submissions.size() <= limits::kCommitBatchMax);
-  if (submissions.empty()) co_return std::vector<MutationResult>{};
-  auto start = [this, submissions = std::move(submissions)](
-                   std::function<void(std::vector<MutationResult>)> done) mutable {
-    Work work{SequenceWork{std::move(submissions), std::move(done), {}}, {}, {}};
-    auto shared = std::make_shared<Work>(std::move(work));
-    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
-  };
-  co_return co_await await_callback<std::vector<MutationResult>>(std::move(start));
-}
-
 void Engine::submit(Work work) {
   const bool from_outside = !std::holds_alternative<ExpiryWork>(work.what) &&
                             !std::holds_alternative<WaitWork>(work.what);
@@ -325,29 +297,6 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
     if ((*found)[i]) records.emplace(ids[i], std::move(*(*found)[i]));
   }
   co_return records;
-}
-
-void Engine::decide_sequence(SequenceWork& sequence, const Records& records,
-                             BatchBuilder& builder) {
-  sequence.results.clear();  // it may be decided again
-  // The first rate limited proposal of each key: those behind it wait with it.
-  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> limited;
-  for (const Submission& item : sequence.items) {
-    const Proposal& proposal = item.proposal;
-    if (const auto wait = limited.find(proposal.key); wait != limited.end()) {
-      sequence.results.push_back(plain_answer(proposal, RejectionCode::kUnavailable,
-                                              "An earlier proposal for this key is rate limited"));
-      sequence.results.back().retry_after = wait->second;
-      continue;
-    }
-    const auto known = records.find(proposal.id);
-    const auto& fault = item.options.fault;
-    sequence.results.push_back(builder.decide(proposal, item.origin, item.options.dry_run,
-                                              known != records.end() ? &known->second : nullptr,
-                                              fault ? &*fault : nullptr));
-    const MutationResult& result = sequence.results.back();
-    if (result.code == RejectionCode::kRateLimited) limited[proposal.key] = result.retry_after;
-  }
 }
 
 void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
@@ -593,11 +542,6 @@ void Engine::warn_if_clock_jumped() {
   }
   last_wall_ = wall;
   last_monotonic_ = monotonic;
-}
-
-Engine::Awaitable<Result<std::vector<LogEntry>>> Engine::history(LogQuery query) {
-  query.limit = std::min(query.limit, limits::kHistoryPageMax);
-  return deps_.store.read_log(std::move(query));
 }
 
 }  // namespace state_engine

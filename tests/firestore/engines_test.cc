@@ -180,14 +180,12 @@ TEST_P(FirestoreEnginesTest, EachEffectIsSentOnceWhileAllEnginesLive) {
   }
   for (auto& answer : answers) EXPECT_TRUE(answer.get().accepted);
   std::vector<std::string> sent;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{30};
-  while (sent.size() < 2 * kEach && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(milliseconds{10});
+  EXPECT_TRUE(comes_true([&] {
     sent = engines_[0]->sink.delivered();
     const auto others = engines_[1]->sink.delivered();
     sent.insert(sent.end(), others.begin(), others.end());
-  }
-  EXPECT_EQ(sent.size(), 2U * kEach);
+    return sent.size() >= 2 * kEach;
+  }));
   EXPECT_EQ(std::set<std::string>(sent.begin(), sent.end()).size(), 2U * kEach) << "none twice";
 }
 
@@ -263,14 +261,8 @@ TEST_P(FirestoreEnginesTest, AValueExpiresOnceAlthoughEveryEngineWatchesIt) {
   proposal.ttl = milliseconds{300};
   ASSERT_TRUE(engines_[0]->propose(proposal).accepted);
   engines_[1]->propose(proposal_of("t-2", "other", Op::kSet, 1));
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-  SnapshotPtr brief = engines_[1]->read("brief");
-  while (!brief->deleted && std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(milliseconds{20});
-    brief = engines_[1]->read("brief");
-  }
-  EXPECT_TRUE(brief->deleted);
-  EXPECT_EQ(brief->version, 2);
+  EXPECT_TRUE(comes_true([&] { return engines_[1]->read("brief")->deleted; }));
+  EXPECT_EQ(engines_[1]->read("brief")->version, 2);
   check_log(whole_log());
 }
 
@@ -338,7 +330,7 @@ TEST_P(FirestoreDrillTest, WhileTheStoreIsAwayNothingIsAcknowledgedAndNothingIsL
       }
     });
   }
-  std::this_thread::sleep_for(milliseconds{2500});
+  let_pass(milliseconds{2500});
   EXPECT_EQ(acknowledged_while_away, 0);
   away = false;
   fake_->start();

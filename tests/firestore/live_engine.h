@@ -21,7 +21,7 @@
 #include "engine/engine.h"
 #include "store/firestore/firestore_state_store.h"
 #include "tests/conformance/batch_builder.h"
-#include "tests/support/json_literal.h"
+#include "tests/support/patience.h"
 
 namespace state_engine::test {
 
@@ -79,7 +79,7 @@ class LiveEngine {
     while (true) {
       MutationResult result = propose(proposal);
       if (result.code != RejectionCode::kUnavailable) return result;
-      std::this_thread::sleep_for(std::chrono::milliseconds{20});
+      let_pass(std::chrono::milliseconds{20});
     }
   }
 

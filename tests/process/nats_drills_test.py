@@ -220,7 +220,8 @@ class EngineDies(Drill):
         self.assertEqual(engine.socket().value("a"), len(publisher.confirmed))
 
     def test_a_slow_consumer_is_cut_off_and_comes_back(self):
-        server = self.nats(extra_config='max_payload: 131072\nmax_pending: 262144\nwrite_deadline: "500ms"\n')
+        server = self.nats(
+            extra_config='max_payload: 131072\nmax_pending: 262144\nwrite_deadline: "500ms"\n')
         engine = self.engine_on(server)
         self.wait_bus(engine, "up")
         client = self.client(server)

@@ -1,3 +1,5 @@
+// Writes are first applied to a copy of what they touch; the copy replaces it if all went well.
+
 #include "tests/support/fake_documents.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// Each call asks the fault plan first; what is to be carried out is, under one lock, by
+// FakeDocuments.
+
 #include "tests/support/fake_firestore.h"
 
 #include <array>
@@ -16,6 +19,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "tests/support/fake_documents.h"
+#include "tests/support/patience.h"
 
 namespace state_engine::test {
 namespace {
@@ -32,7 +36,7 @@ struct FakeFirestore::Impl final : fs::Firestore::Service {
   grpc::Status Commit(grpc::ServerContext* context, const fs::CommitRequest* request,
                       fs::CommitResponse* response) override {
     const auto later = [this, copy = *request] {
-      std::this_thread::sleep_for(kLater);
+      let_pass(kLater);
       const std::scoped_lock lock(mutex);
       fs::CommitResponse nobody_reads;
       databases[copy.database()].commit(copy, nobody_reads);
@@ -117,7 +121,7 @@ struct FakeFirestore::Impl final : fs::Firestore::Service {
         [[fallthrough]];
       }
       case CallFault::kHang:
-        while (!context.IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+        while (!context.IsCancelled()) let_pass(std::chrono::milliseconds{5});
         return unavailable;
       case CallFault::kAppliedLater: {
         const std::scoped_lock lock(mutex);

@@ -1,3 +1,5 @@
+// The emulator dies with its parent, however that ends; its own signals are not relied on.
+
 #include "tests/support/firestore_emulator.h"
 
 #include <algorithm>
@@ -18,6 +20,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
+
+#include "tests/support/patience.h"
 
 namespace state_engine::test {
 namespace {
@@ -118,7 +122,7 @@ FirestoreEmulator::start() {
     if (::waitpid(pid, nullptr, WNOHANG) == pid || std::chrono::steady_clock::now() > end) {
       throw std::runtime_error("the Firestore emulator did not start: " + jar);
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    let_pass(std::chrono::milliseconds{50});
   }
   return emulator;
 }

@@ -112,10 +112,11 @@ std::string Consumer::fresh_deliver_subject() {
   return fmt::format("{}.deliver.{}", link_->inbox(), core_->new_id());
 }
 
-json::Object Consumer::new_config(const StreamState& stream) const {
+json::Object Consumer::new_config(const StreamState& stream) {
   json::Object config = durable_config(core_->options(), name_, subject_, options_.queue);
   if (!options_.from_now) return config;
   // A durable that was deleted goes on where it was; a stream that was wiped is all new.
+  const std::lock_guard lock(mutex_);
   const bool same_stream = stream.created == stream_.created && last_sequence_ > 0;
   if (same_stream && stream.last_sequence >= last_sequence_) {
     config["deliver_policy"] = "by_start_sequence";

@@ -1,3 +1,5 @@
+// A read that lost its answer is repeated for a short while only: whoever asked can ask again.
+
 #include "store/firestore/calls.h"
 
 #include <algorithm>

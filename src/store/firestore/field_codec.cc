@@ -1,3 +1,5 @@
+// Exact text wins over the native form, and what is not there reads as absent, never as a fault.
+
 #include "store/firestore/field_codec.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// A plain queue: the calls block on the network, and an executor of the engine must not.
+
 #include "store/firestore/work_pool.h"
 
 #include "base/assert.h"
