@@ -87,6 +87,7 @@ mcp::ClientOptions engine_options(const cli::ConnectionOptions& given) {
   out.url = resolved.url;
   while (out.url.ends_with('/')) out.url.pop_back();
   out.token = resolved.token;
+  out.ca_file = resolved.ca_file;
   if (out.url.empty()) out.socket_path = cli::socket_path(resolved);
   out.hello_client = "mcp";
   out.client_name = "state-engine-bot";
@@ -164,7 +165,7 @@ int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
   }
   Service service(service_options);
   BusMetrics bus_metrics(service.metrics(), service.health());
-  NatsBus bus(options.nats, service.runtime().executor(), service.log(), bus_metrics);
+  NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
     return complain(started.error());
   }
@@ -196,6 +197,7 @@ int run_bot(const BotOptions& options) {
   if (Status read = read_key_file(options.key_file, endpoint.api_key); !read.ok()) {
     return complain(read.error());
   }
+  if (!json::is_utf8(options.user)) return complain(invalid_argument("--user is no UTF-8"));
   const auto level = parse_log_level(options.log_level);
   if (!level) {
     return complain(invalid_argument("log level '" + options.log_level +
@@ -244,6 +246,8 @@ void add_bot_command(CLI::App& app, int& exit_code) {
                                   "(STATE_ENGINE_DATA_DIR)");
   command->add_option("--url", options->engine.url, "The engine's MCP URL (STATE_ENGINE_URL)")
       ->excludes(dir);
+  command->add_option("--ca", options->engine.ca_file,
+                      "PEM file of the certificates to trust for an https URL (STATE_ENGINE_CA)");
   command->add_option("--token", options->engine.token,
                       "The engine's bearer token (STATE_ENGINE_TOKEN)");
   command->add_option("--llm-base-url", options->base_url,

@@ -1,3 +1,6 @@
+// Order of members is order of use: what ends waits comes first, the desk that uses all comes last
+// and is stopped first.
+
 #include "app/bot_host.h"
 
 #include <cstdlib>
@@ -24,6 +27,9 @@ Status check_endpoint(const llm::EndpointSettings& endpoint, Log& log) {
   if (endpoint.model.model.empty()) {
     return invalid_argument("no model is named: set LLM_MODEL to a model that " + url->display() +
                             " has");
+  }
+  if (!json::is_utf8(endpoint.model.model)) {
+    return invalid_argument("LLM_MODEL is no UTF-8");
   }
   for (const char c : endpoint.api_key) {
     if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) > 0x7e) {

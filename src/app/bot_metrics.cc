@@ -1,3 +1,5 @@
+// Counters by label are made when first needed: labels are configured names and fixed words.
+
 #include "app/bot_metrics.h"
 
 namespace state_engine {

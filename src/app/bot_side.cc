@@ -1,3 +1,6 @@
+// A bot beside the engine in one process is no insider: it has a connection and an actor like any
+// other client, so that moving it out changes nothing.
+
 #include "app/bot_side.h"
 
 #include <filesystem>

@@ -42,6 +42,9 @@ NatsOptions default_nats_options() {
   nats.tls_ca_file = environment("NATS_CA");
   nats.tls_cert_file = environment("NATS_CERT");
   nats.tls_key_file = environment("NATS_KEY");
+  if (const auto inbox = environment("NATS_INBOX_PREFIX"); !inbox.empty()) {
+    nats.inbox_prefix = inbox;
+  }
   return nats;
 }
 
@@ -56,6 +59,10 @@ void add_nats_options(CLI::App& command, NatsOptions& nats) {
   command.add_option("--nats-ca", nats.tls_ca_file,
                      "CA that signed the server's certificate; turns TLS on (NATS_CA)");
   command.add_option("--nats-cert", nats.tls_cert_file, "Certificate of the engine (NATS_CERT)");
+  command
+      .add_option("--nats-inbox-prefix", nats.inbox_prefix,
+                  "Where replies come to; one that others may not read (NATS_INBOX_PREFIX)")
+      ->capture_default_str();
   command.add_option("--nats-key", nats.tls_key_file, "Its key (NATS_KEY)");
 }
 
@@ -71,6 +78,10 @@ void add_bus_options(CLI::App& command, BusOptions& bus) {
       .add_option("--nats-actors", bus.actors,
                   "Who proposes: what the body says, or the last token of the subject")
       ->transform(CLI::CheckedTransformer(actors, CLI::ignore_case));
+  command.add_flag("!--no-nats-rpc", bus.rpc, "Do not answer requests (rpc.state.engine.v1.*)");
+  command.add_flag("!--no-register", bus.registers, "Do not register with the tool gateway");
+  command.add_option("--register-url", bus.register_url,
+                     "How the tool gateway reaches this engine's /sse");
 }
 
 }  // namespace state_engine

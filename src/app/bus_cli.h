@@ -12,7 +12,7 @@ class App;
 namespace state_engine {
 
 // What the environment says: NATS_URL, BUS_PREFIX, NATS_USER, NATS_PASSWORD, NATS_TOKEN, NATS_NKEY,
-// NATS_CREDS, NATS_CA, NATS_CERT, NATS_KEY.
+// NATS_CREDS, NATS_CA, NATS_CERT, NATS_KEY, NATS_INBOX_PREFIX.
 NatsOptions default_nats_options();
 
 void add_nats_options(CLI::App& command, NatsOptions& nats);

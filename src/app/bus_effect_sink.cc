@@ -5,7 +5,10 @@
 namespace state_engine {
 
 boost::asio::awaitable<Delivery> BusEffectSink::deliver(const Effect& effect) {
-  BusMessage message{std::string(subjects::kEgress), wire::egress_body(effect, shape_), effect.id};
+  BusMessage message{std::string(subjects::kEgress),
+                     wire::egress_body(effect, shape_),
+                     effect.id,
+                     {{"type", effect.type}, {"source", "state-engine"}}};
   switch (co_await bus_.publish(std::move(message))) {
     case PublishOutcome::kPublished:
       co_return Delivery::kDelivered;

@@ -28,6 +28,17 @@ void end_process(const std::string& message) {
   std::_Exit(1);
 }
 
+// The state is elsewhere then, but the socket of the command line is here.
+Status make_socket_home(const std::string& directory) {
+  std::error_code fault;
+  if (std::filesystem::create_directories(directory, fault)) {
+    std::filesystem::permissions(directory, std::filesystem::perms::owner_all, fault);
+  }
+  if (!fault) return {};
+  return Error{ErrorCode::kFailedPrecondition,
+               "cannot make " + directory + ": " + fault.message() + "; choose another --data-dir"};
+}
+
 }  // namespace
 
 EngineHost::EngineHost(Service& service, std::unique_ptr<StateStore> store,
@@ -116,6 +127,7 @@ Result<std::unique_ptr<StateStore>> open_store(const ServeOptions& options, Serv
         std::make_unique<MemoryStateStore>(new_uuid(service.random())));
   }
   if (options.store == "firestore") {
+    SE_RETURN_IF_ERROR(make_socket_home(options.data_dir));
     auto store =
         open_firestore(options.firestore, "", service.clock(), service.random(), service.log());
     if (!store.ok()) return store.error();

@@ -28,6 +28,9 @@ class EngineHost {
   void reload();
   void stop();
 
+  // Tells the tool gateway, if there is one. REQUIRES: the service listens.
+  void announce(const std::string& url) { bus_side_.register_at(url + "/sse"); }
+
   Bus& bus() { return bus_side_.bus(); }
   Engine& engine() { return engine_; }
 

@@ -11,11 +11,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/ingress_command.h"
 #include "app/mock_command.h"
+#include "app/obs_command.h"
 #include "app/offline.h"
 #include "app/platform_commands.h"
+#include "app/provision_nats.h"
 #include "app/serve.h"
 #include "app/tokens.h"
 #include "app/version.h"
@@ -260,6 +264,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   cli::CliContext context;
   context.exit_code = &exit_code;
+  context.backtest = backtest_command;
   ServeOptions serve_options = default_serve_options();
   ServeOptions mcp_options = default_serve_options();
   serve_options.bus.nats = default_nats_options();
@@ -270,6 +275,7 @@ int run(int argc, char** argv) {
   offline.verify.data_dir = offline.backup.data_dir = offline.exported.data_dir =
       offline.replay.data_dir = default_data_dir();
   TokenOptions token_options;
+  ProvisionNatsOptions provision_options;
   MockTwitchCommandOptions mock_twitch;
   add_serve(app, serve_options, exit_code);
   add_mcp(app, mcp_options, exit_code);
@@ -280,7 +286,10 @@ int run(int argc, char** argv) {
   add_replay(app, offline.replay, exit_code);
   add_tokens(app, token_options, exit_code);
   add_platform_commands(app, exit_code);
+  add_provision_nats(app, provision_options, exit_code);
   add_bot_command(app, exit_code);
+  add_obs_command(app, exit_code);
+  add_ingress_command(app, exit_code);
   add_mock(app, mock_twitch, exit_code);
   try {
     app.parse(argc, argv);

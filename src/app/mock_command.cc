@@ -1,3 +1,5 @@
+// The mock needs no engine, so it has no Service: a server, a clock, and two signals to wait for.
+
 #include "app/mock_command.h"
 
 #include <cctype>
@@ -98,6 +100,7 @@ int mock_twitch_command(const MockTwitchCommandOptions& options) {
   mock_options.keepalive_default = std::chrono::seconds{options.keepalive_seconds};
   mock_options.keepalive_min = std::chrono::seconds{options.keepalive_min_seconds};
   mock_options.subscribe_window = std::chrono::seconds{options.subscribe_window_seconds};
+  mock_options.plain_webhooks = options.plain_webhooks;
   mock_options.reconnect_grace = std::chrono::seconds{options.reconnect_grace_seconds};
 
   // Blocked before the first thread starts, so that sigwait below gets them.
@@ -172,6 +175,8 @@ void add_mock(CLI::App& app, MockTwitchCommandOptions& options, int& exit_code) 
                    "Close the old socket so many seconds after a reconnect message")
       ->check(CLI::Range(1, 600))
       ->capture_default_str();
+  twitch->add_flag("--plain-webhooks", options.plain_webhooks,
+                   "Call https webhooks by http, for a receiver without a proxy in front of it");
   twitch->add_option("--log-level", options.log_level, "debug, info, warn or error")
       ->capture_default_str();
   twitch->callback([&options, &exit_code] { exit_code = mock_twitch_command(options); });

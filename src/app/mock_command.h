@@ -20,6 +20,7 @@ struct MockTwitchCommandOptions {
   int keepalive_min_seconds = 10;
   int subscribe_window_seconds = 10;
   int reconnect_grace_seconds = 30;
+  bool plain_webhooks = false;
   std::string log_level = "info";
 };
 

@@ -29,6 +29,11 @@ bool refused_for_now(const MutationResult& result) {
   return result.code == RejectionCode::kUnavailable || result.code == RejectionCode::kRateLimited;
 }
 
+void fill_from_header(std::string& field, std::string_view header) {
+  const bool fits = header.size() <= limits::kTraceBytesMax && json::is_utf8(header);
+  if (field.empty() && fits) field = header;
+}
+
 // What a dead letter looks like to the platform's persistence service.
 std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record,
                              const std::string& why) {
@@ -59,6 +64,14 @@ std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record
 
 }  // namespace
 
+ConsumeOptions intake_consume_options(const IntakeOptions& options) {
+  ConsumeOptions out;
+  out.subject = subjects::kMutation;
+  if (options.actors == BusActors::kSubject) out.subject += ".*";
+  out.queue = options.queue;
+  return out;
+}
+
 MutationIntake::MutationIntake(Engine& engine, Bus& bus, boost::asio::any_io_executor strand,
                                Log& log, IntakeOptions options, IntakeEvents events)
     : engine_(engine),
@@ -74,14 +87,10 @@ MutationIntake::~MutationIntake() { SE_ASSERT(tasks_.running() == 0); }
 
 void MutationIntake::start() {
   tasks_.spawn(strand_, [this] { return run(); });
-  ConsumeOptions options;
-  options.subject = subjects::kMutation;
-  if (options_.actors == BusActors::kSubject) options.subject += ".*";
-  options.queue = options_.queue;
   ConsumeHandler handler;
   handler.on_message = [this](BusDelivery delivery) { receive(std::move(delivery)); };
   handler.on_reset = [this] { reset(); };
-  subscription_ = bus_.consume(std::move(options), std::move(handler));
+  subscription_ = bus_.consume(intake_consume_options(options_), std::move(handler));
 }
 
 awaitable<void> MutationIntake::stop() {
@@ -110,6 +119,9 @@ MutationIntake::Item MutationIntake::decode(BusDelivery delivery) const {
     item.submission.proposal.actor = message.subject.substr(message.subject.rfind('.') + 1);
     item.submission.origin.actor_verified = true;
   }
+  // What the platform's services say in headers, if the body does not.
+  fill_from_header(item.submission.proposal.correlation_id, message.header("correlationid"));
+  fill_from_header(item.submission.proposal.traceparent, message.header("traceparent"));
   if (read.fault != RejectionCode::kNone) {
     item.submission.options.fault = PolicyDenial{read.fault, std::move(read.fault_text)};
   }

@@ -47,6 +47,9 @@ struct IntakeOptions {
   std::string principal = "nats";
 };
 
+// Which messages an intake consumes.
+ConsumeOptions intake_consume_options(const IntakeOptions& options);
+
 // Called on the strand; must be quick.
 struct IntakeEvents {
   std::function<void()> on_dead_letter = [] {};

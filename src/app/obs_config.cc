@@ -168,7 +168,8 @@ std::optional<ObsConfig> read_obs_config(const config::LoadedConfig& loaded,
 }
 
 Status complete_obs_config(ObsConfig& config) {
-  if (const char* url = std::getenv("OBS_WEBSOCKET_URL"); url != nullptr && *url != '\0') {
+  const char* const url = std::getenv("OBS_WEBSOCKET_URL");
+  if (url != nullptr && *url != '\0' && !config.url_is_final) {
     auto parsed = net::parse_url(url);
     if (!parsed.ok()) return invalid_argument("OBS_WEBSOCKET_URL: " + parsed.error().message);
     config.bridge.url = url;

@@ -15,7 +15,8 @@ namespace state_engine {
 struct ObsConfig {
   obs::BridgeSettings bridge;
   net::TlsOptions tls;
-  std::string password_file;  // read by load_obs_password
+  std::string password_file;  // read by complete_obs_config
+  bool url_is_final = false;  // a flag named it: the environment does not win
 };
 
 // Nothing if there is no such section; else the section as far as it could be read, with its

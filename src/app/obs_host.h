@@ -3,6 +3,7 @@
 #ifndef STATE_ENGINE_APP_OBS_HOST_H_
 #define STATE_ENGINE_APP_OBS_HOST_H_
 
+#include <chrono>
 #include <memory>
 
 #include "app/obs_config.h"
@@ -16,7 +17,8 @@ namespace state_engine {
 
 class ObsHost {
  public:
-  // Registers the tools and subscribes to effects. Errors: kInvalidArgument for a CA file that cannot be read.
+  // Registers the tools and subscribes to effects. Errors: kInvalidArgument for a CA file that
+  // cannot be read.
   static Result<std::unique_ptr<ObsHost>> create(Service& service, Bus& bus, Proposer& proposer,
                                                  ObsConfig config);
 
@@ -29,6 +31,7 @@ class ObsHost {
   ObsHost(Service& service, Bus& bus, Proposer& proposer, ObsConfig config, net::TlsContext tls);
 
   Service& service_;
+  const std::chrono::seconds age_max_;
   ObsMetrics metrics_;
   obs::Bridge bridge_;
   std::unique_ptr<Bus::Subscription> effects_;

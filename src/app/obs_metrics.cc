@@ -1,3 +1,5 @@
+// Labels are names of requests, commands and keys of ours: few, and never a user's data.
+
 #include "app/obs_metrics.h"
 
 namespace state_engine {

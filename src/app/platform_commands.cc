@@ -29,15 +29,6 @@ void add_migrate(CLI::App& app, int& exit_code) {
   command->callback([options, &exit_code] { exit_code = migrate_command(*options); });
 }
 
-CLI::App* provision_command(CLI::App& app) {
-  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
-    if (command->get_name() == "provision") return command;
-  }
-  CLI::App* command = app.add_subcommand("provision", "Prepare what the engine stands on");
-  command->require_subcommand(1);
-  return command;
-}
-
 void add_provision(CLI::App& app, int& exit_code) {
   const auto options = std::make_shared<ProvisionFirestoreOptions>();
   options->settings = firestore_settings_from_environment();
@@ -58,6 +49,15 @@ void add_provision(CLI::App& app, int& exit_code) {
 }
 
 }  // namespace
+
+CLI::App* provision_command(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    if (command->get_name() == "provision") return command;
+  }
+  CLI::App* command = app.add_subcommand("provision", "Prepare what the engine stands on");
+  command->require_subcommand(1);
+  return command;
+}
 
 void add_platform_commands(CLI::App& app, int& exit_code) {
   add_migrate(app, exit_code);

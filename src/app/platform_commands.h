@@ -10,6 +10,9 @@ class App;
 namespace state_engine {
 
 // Adds the commands to `app`; they put their exit code where `exit_code` says.
+// The verb `provision`, made on the first call.
+CLI::App* provision_command(CLI::App& app);
+
 void add_platform_commands(CLI::App& app, int& exit_code);
 
 }  // namespace state_engine

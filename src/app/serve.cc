@@ -14,8 +14,9 @@
 #include "app/bot_side.h"
 #include "app/client_configs.h"
 #include "app/engine_host.h"
-#include "app/engine_proposer.h"
 #include "app/obs_host.h"
+#include "app/proposers.h"
+#include "app/twitch_host.h"
 #include "app/version.h"
 
 namespace state_engine {
@@ -123,6 +124,17 @@ int complain(const Error& error) {
   return 1;
 }
 
+// Other machines know the service by the platform's name for it.
+std::string gateway_url(const Service& service) {
+  const std::string url = service.url();
+  for (const std::string_view any : {"://0.0.0.0:", "://[::]:"}) {
+    const std::size_t at = url.find(any);
+    if (at == std::string::npos) continue;
+    return url.substr(0, at) + "://state-engine.bitbrat.local:" + url.substr(at + any.size());
+  }
+  return url;
+}
+
 // The integrations that the configuration names, in this process.
 class Integrations {
  public:
@@ -132,26 +144,44 @@ class Integrations {
     const config::LoadedConfig loaded = config::load_config(config_file);
     config::ConfigProblems problems;
     auto obs_config = read_obs_config(loaded, problems);
+    std::vector<std::string> warnings;
+    twitch_settings_ = read_twitch_settings(loaded, problems, warnings);
     if (!problems.empty()) return invalid_argument(config::to_text(problems));
     if (obs_config) {
-      obs_proposer_ = std::make_unique<EngineProposer>(host.engine(), "in-process:obs");
+      obs_proposer_ =
+          std::make_unique<EngineProposer>(host.engine(), "obs-bridge", "in-process:obs");
       auto obs = ObsHost::create(service, host.bus(), *obs_proposer_, std::move(*obs_config));
       if (!obs.ok()) return std::move(obs).error();
       obs_ = std::move(*obs);
     }
+    for (const std::string& warning : warnings) {
+      service.log().warn("configuration", {{"warning", warning}});
+    }
+    if (twitch_settings_) {
+      twitch_proposer_ = std::make_unique<EngineProposer>(
+          host.engine(), std::string(twitch::kTwitchActor), "in-process:twitch");
+      twitch_ =
+          std::make_unique<TwitchHost>(service, *twitch_proposer_, engine_reader(host.engine()));
+    }
     return {};
   }
 
-  void start() {
+  // Errors: what a section names and is not there, for example a tokens file.
+  Status start() {
     if (obs_) obs_->start();
+    return twitch_ ? twitch_->start(*twitch_settings_) : Status();
   }
   void stop() {
+    if (twitch_) twitch_->stop(kGrace);
     if (obs_) obs_->stop();
   }
 
  private:
   std::unique_ptr<EngineProposer> obs_proposer_;
   std::unique_ptr<ObsHost> obs_;
+  std::optional<twitch::TwitchSettings> twitch_settings_;
+  std::unique_ptr<EngineProposer> twitch_proposer_;
+  std::unique_ptr<TwitchHost> twitch_;
 };
 
 void announce(const ServeOptions& options, const Service& service) {
@@ -189,12 +219,13 @@ int serve(const ServeOptions& options) {
     return kUsage;
   }
   if (Status status = host.start(*config); !status.ok()) return complain(status.error());
-  integrations.start();
   Status opened = service.open();
+  if (opened.ok()) opened = integrations.start();
   std::unique_ptr<BotSide> bot;
   if (opened.ok()) opened = start_bot(options, service, host.bus(), bot);
   if (opened.ok()) {
     announce(options, service);
+    host.announce(options.public_url.empty() ? gateway_url(service) : options.public_url);
     service.run([&] { reload(service, host); });
   }
   bot.reset();

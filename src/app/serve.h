@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/firestore_store.h"
 #include "app/mutation_intake.h"
 #include "bus/nats/nats_options.h"
 
@@ -16,6 +17,9 @@ struct BusOptions {
   NatsOptions nats;
   std::string queue = "state-engine";  // names the durable; another one for a shadow engine
   BusActors actors = BusActors::kBody;
+  bool rpc = true;           // answer requests
+  bool registers = true;     // with the tool gateway
+  std::string register_url;  // how the gateway reaches this engine's /sse; empty = made of --listen
 };
 
 struct ServeOptions {

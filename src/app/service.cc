@@ -68,6 +68,7 @@ Service::Service(ServiceOptions options)
       stream_endpoint_(runtime_, mcp_, {}, make_authenticator(access_, clock_), log_) {
   SE_ASSERT(signals_ >= 0);
   add_bit_tools(mcp_, health_);
+  add_gauges();
 }
 
 Service::~Service() {
@@ -123,7 +124,24 @@ Status Service::read_access() {
   return {};
 }
 
+void Service::add_gauges() {
+  const auto add = [this](const std::string& name, const std::string& help,
+                          std::function<std::size_t()> count) {
+    auto& gauge = prometheus::BuildGauge().Name(name).Help(help).Register(*metrics_).Add({});
+    gauges_.emplace_back(&gauge, std::move(count));
+  };
+  add("state_engine_http_connections", "Open HTTP connections",
+      [this] { return http_.open_connections(); });
+  add("state_engine_mcp_sessions", "Sessions of the older MCP revisions",
+      [this] { return http_endpoint_.sessions(); });
+  add("state_engine_mcp_listeners", "Open HTTP streams of updates",
+      [this] { return http_endpoint_.listeners(); });
+  add("state_engine_mcp_local_connections", "Open connections of the Unix socket",
+      [this] { return stream_endpoint_.connections(); });
+}
+
 std::string Service::metrics_text() const {
+  for (const auto& [gauge, count] : gauges_) gauge->Set(static_cast<double>(count()));
   return prometheus::TextSerializer().Serialize(metrics_->Collect());
 }
 

@@ -14,7 +14,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
 #include "app/authenticator.h"
@@ -89,6 +92,7 @@ class Service {
  private:
   Status read_access();
   void add_routes();
+  void add_gauges();
   std::string metrics_text() const;
 
   ServiceOptions options_;
@@ -98,6 +102,8 @@ class Service {
   JsonLog log_;
   Health health_;
   std::shared_ptr<prometheus::Registry> metrics_;
+  // What is open now, set when somebody asks.
+  std::vector<std::pair<prometheus::Gauge*, std::function<std::size_t()>>> gauges_;
   AccessList access_;
   net::IoRuntime runtime_;
   mcp::Server mcp_;

@@ -37,11 +37,11 @@ inline constexpr std::size_t kCursorsPinnedMax = 64;
 inline constexpr std::size_t kEngineQueueMax = 4096;  // proposals waiting for the writer
 inline constexpr std::size_t kCommitBatchMax = 256;   // proposals in one durable commit
 inline constexpr std::size_t kCommitBatchBytesMax = 8 * 1024 * 1024;
-inline constexpr int kRuleDepthMax = 8;       // rounds of derived mutations
-inline constexpr int kRuleFiringsMax = 1000;  // per root mutation
+inline constexpr int kRuleDepthMax = 8;                  // rounds of derived mutations
+inline constexpr int kRuleFiringsMax = 1000;             // per root mutation
 inline constexpr std::size_t kWaitsEndedTogether = 256;  // waits of rules (`for`) in one commit
 inline constexpr std::size_t kRecentRules = 256;  // evaluations kept that fired, and that did not
-inline constexpr int kRuleNestingMax = 256;   // nested operators of one condition
+inline constexpr int kRuleNestingMax = 256;       // nested operators of one condition
 inline constexpr std::size_t kOutboxRowsInMemoryMax = 1000;
 inline constexpr std::chrono::hours kOutboxSentKept{24};
 inline constexpr std::chrono::milliseconds kExpiryLatenessMax{100};

@@ -1,3 +1,6 @@
+// Replacing by rename and sync keeps the old tokens until the new ones are on disk: a token service
+// may have made the old ones worthless already, so losing both would lock everybody out.
+
 #include "base/secret_file.h"
 
 #include <array>

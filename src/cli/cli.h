@@ -25,6 +25,8 @@ class App;
 
 namespace state_engine::cli {
 
+struct RulesTestOptions;
+
 // What a verb needs from the world around it. A default one is the process's own: add_cli_commands
 // fills in what is empty and looks whether `out` is a terminal. Tests bring their own parts.
 struct CliContext {
@@ -37,6 +39,8 @@ struct CliContext {
   Connector connector;
   std::function<void(std::chrono::milliseconds)> sleep;
   int* exit_code = nullptr;  // where the verb that ran puts its exit code
+  // `rules test --against-log`: it opens a data directory, which this folder cannot.
+  std::function<int(CliContext&, const RulesTestOptions&)> backtest = {};
 
   Result<std::unique_ptr<EngineLink>> connect(const ConnectionOptions& options) const;
 

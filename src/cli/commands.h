@@ -109,8 +109,13 @@ int run_rules_eval(CliContext& context, const RulesEvalOptions& options);
 struct RulesTestOptions {
   std::string file;
   bool json = false;
+  bool against_log = false;  // then the rest counts
+  std::string data_dir = {};
+  std::int64_t from = 1;  // seq
+  std::int64_t to = 0;    // seq; 0 = the end of the log
 };
-// Runs the `tests:` of a configuration; kExitFailure if one fails or the file is faulty.
+// Runs the `tests:` of a configuration; kExitFailure if one fails or the file is faulty. Against a
+// log: CliContext::backtest.
 int run_rules_test(CliContext& context, const RulesTestOptions& options);
 
 struct RulesGraphOptions {

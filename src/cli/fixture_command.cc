@@ -32,6 +32,10 @@ void print_result(CliContext& context, const FixtureResult& result) {
 }  // namespace
 
 int run_rules_test(CliContext& context, const RulesTestOptions& options) {
+  if (options.against_log) {
+    if (context.backtest) return context.backtest(context, options);
+    return context.fail({ErrorCode::kFailedPrecondition, "this program cannot open a log"});
+  }
   const config::LoadedConfig loaded = config::load_config(options.file);
   const RuleSetLoad rules = RuleSet::load(loaded.rules);
   if (!loaded.problems.empty() || !rules.ok()) {

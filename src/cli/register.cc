@@ -235,9 +235,25 @@ void add_rules(CLI::App& app, CliContext& context) {
 
   auto test = std::make_shared<RulesTestOptions>();
   verb = add_verb(*rules, context, "test", "Run the tests that a configuration holds for its rules",
-                  "  state-engine rules test examples/stream.yaml", test, run_rules_test);
+                  "  state-engine rules test examples/stream.yaml\n"
+                  "  state-engine rules test --against-log --from 100 changed.yaml\n"
+                  "\n--against-log changes nothing and may run beside the engine.",
+                  test, run_rules_test);
   verb->add_option("FILE", test->file, "A configuration file")->required();
   verb->add_flag("--json", test->json, "One line: {\"ok\": ..., \"tests\": [...]}");
+  test->data_dir = default_data_dir(context.environment);
+  CLI::Option* against =
+      verb->add_flag("--against-log", test->against_log,
+                     "Instead: which effects and derived mutations of the log would differ");
+  verb->add_option("--from", test->from, "The first seq to report on")
+      ->check(CLI::PositiveNumber)
+      ->needs(against);
+  verb->add_option("--to", test->to, "The last seq to report on")
+      ->check(CLI::PositiveNumber)
+      ->needs(against);
+  verb->add_option("--data-dir", test->data_dir, "Where the log is (STATE_ENGINE_DATA_DIR)")
+      ->needs(against)
+      ->capture_default_str();
 
   auto graph = std::make_shared<RulesGraphOptions>();
   verb =

@@ -40,7 +40,7 @@ class FileReader {
 
   void read(const json::Value& root) {
     bool has_keys = false;
-    const std::array<SectionKey, 6> keys = {{
+    const std::array<SectionKey, 7> keys = {{
         {"allowedKeys",
          [&](const json::Value& value, const Path& path) {
            has_keys = true;
@@ -51,6 +51,8 @@ class FileReader {
          [&](const json::Value& value, const Path& path) {
            if (reader_.list(value, path, "rules") != nullptr) loaded_.rules = value;
          }},
+        // Read by the program that runs the ingest (src/app/twitch_host).
+        {"twitch", [](const json::Value&, const Path&) {}},
         // Read by the program that runs the bridge (src/app/obs_config).
         {"obs", [](const json::Value&, const Path&) {}},
         // Read by the program that runs the bot (src/app/bot_config).
@@ -188,7 +190,8 @@ std::optional<std::string> unbounded_warning(const std::string& file, const Rule
   constexpr std::size_t kNamed = 5;
   std::vector<std::string> names;
   for (const Rule& rule : rules.rules()) {
-    if (!rule.dependencies.guard_keys.has_value() && names.size() < kNamed) names.push_back(rule.id);
+    if (!rule.dependencies.guard_keys.has_value() && names.size() < kNamed)
+      names.push_back(rule.id);
   }
   return fmt::format(
       "{}: {} of {} rules run at every commit, since their conditions bound no key: {}{}; add "
@@ -234,20 +237,52 @@ LoadedConfig load_config_text(std::string file, std::string_view text) {
   return loaded;
 }
 
-LoadedConfig load_config(const std::string& path) {
-  const auto unreadable = [&](int error) {
-    LoadedConfig loaded;
-    loaded.file = path;
-    loaded.problems.push_back({path, {}, "", fmt::format("cannot read: {}", std::strerror(error))});
-    return loaded;
-  };
+namespace {
+
+// The text of a file, or why it cannot be read.
+std::optional<std::string> read_text(const std::string& path, int& error) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored)) return unreadable(EISDIR);
+  error = EISDIR;
+  if (std::filesystem::is_directory(path, ignored)) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return unreadable(errno);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  if (file.bad()) return unreadable(EIO);
-  return load_config_text(path, text);
+  error = errno;
+  if (!file) return std::nullopt;
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  error = EIO;
+  if (file.bad()) return std::nullopt;
+  return text;
+}
+
+ConfigProblem unreadable(const std::string& path, int error) {
+  return {path, {}, "", fmt::format("cannot read: {}", std::strerror(error))};
+}
+
+}  // namespace
+
+LoadedConfig load_config(const std::string& path) {
+  int error = 0;
+  if (const auto text = read_text(path, error)) return load_config_text(path, *text);
+  LoadedConfig loaded;
+  loaded.file = path;
+  loaded.problems.push_back(unreadable(path, error));
+  return loaded;
+}
+
+LoadedYaml load_yaml(const std::string& path) {
+  LoadedYaml loaded;
+  int error = 0;
+  const auto text = read_text(path, error);
+  if (!text) {
+    loaded.problems.push_back(unreadable(path, error));
+    return loaded;
+  }
+  std::vector<YamlFault> faults;
+  loaded.document = YamlDocument::parse(*text, faults);
+  for (YamlFault& fault : faults) {
+    loaded.problems.push_back(
+        {path, fault.position, loaded.document.display(fault.path), std::move(fault.message)});
+  }
+  return loaded;
 }
 
 LoadedConfig default_config() {
@@ -300,9 +335,9 @@ ConfigCompilation compile_config(const LoadedConfig& loaded) {
   if (auto warning = unbounded_warning(loaded.file, *rules.rules)) {
     warnings.push_back(*std::move(warning));
   }
-  out.config =
-      CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
-                     std::move(rules.rules), json::write_canonical(loaded.rules), std::move(warnings)};
+  out.config = CompiledConfig{std::get<std::shared_ptr<const Policy>>(std::move(policy)),
+                              std::move(rules.rules), json::write_canonical(loaded.rules),
+                              std::move(warnings)};
   return out;
 }
 

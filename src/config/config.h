@@ -54,6 +54,13 @@ LoadedConfig load_config(const std::string& path);
 // Reads `text`; `file` names it in problems.
 LoadedConfig load_config_text(std::string file, std::string_view text);
 
+// Any other YAML file, with its faults as problems.
+struct LoadedYaml {
+  YamlDocument document;
+  ConfigProblems problems;
+};
+LoadedYaml load_yaml(const std::string& path);
+
 // What runs without a file: the reference's default keys, no policy, no rules; one warning.
 LoadedConfig default_config();
 

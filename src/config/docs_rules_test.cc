@@ -3,6 +3,7 @@
 //   ```yaml config    compiles, and holds tests, which pass
 //   ```yaml refused   does not compile; the message holds what its first line says ("# says: ...")
 //   ```jsonl          each line is {"rule", "data", "result"}
+//   ```console        run by tests/process/rules_test.py, not here
 //   ```text graph     what `rules graph` prints for the configuration above it
 
 #include <fstream>
@@ -75,7 +76,8 @@ TEST(RulesPageTest, EveryExampleDoesWhatThePageSays) {
     } else if (block.kind == "jsonl") {
       check_lines(block.text);
     } else {
-      EXPECT_EQ(block.kind, "sh") << "a block that nothing runs";
+      // Sessions are run by tests/process/rules_test.py.
+      EXPECT_EQ(block.kind, "console") << "a block that nothing runs";
       continue;
     }
     ++run;

@@ -51,12 +51,9 @@ std::string rules_text(const std::vector<RuleRecord>& rules) {
   for (const RuleRecord& rule : rules) {
     json::Array reads;
     for (const auto& [key, version] : rule.reads) reads.push_back(json::Array{key, version});
-    json::Object object{{"derived", rule.derived},
-                        {"effects", rule.effects},
-                        {"error", rule.error},
-                        {"hash", rule.rule_hash},
-                        {"id", rule.rule_id},
-                        {"matched", rule.matched},
+    json::Object object{{"derived", rule.derived},  {"effects", rule.effects},
+                        {"error", rule.error},      {"hash", rule.rule_hash},
+                        {"id", rule.rule_id},       {"matched", rule.matched},
                         {"reads", std::move(reads)}};
     // Absent where empty: entries from before there was such a member keep their hash.
     if (!rule.held.empty()) object["held"] = rule.held;

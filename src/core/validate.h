@@ -23,7 +23,8 @@ std::optional<ProposalFault> validate(const Proposal& proposal);
 std::optional<std::string> id_fault(std::string_view id);
 
 // True for ids of the form that the engine gives to expiries, derived mutations and firings
-// ("expire-", "rule-" or "for-" and 32 hex digits). Proposers may not use them: they could block the engine's own.
+// ("expire-", "rule-" or "for-" and 32 hex digits). Proposers may not use them: they could block
+// the engine's own.
 bool is_reserved_id(std::string_view id);
 
 // True for actors that only the engine itself may use: "state-engine" and "rule:*".

@@ -96,10 +96,10 @@ void Backtest::apply(LogEntry entry) {
   state_[entry.proposal.key] = pending.after;
   if (is_reserved_key(entry.proposal.key)) return;  // no rule runs on what the engine records
   pending.entry = std::move(entry);
-  const auto place =
-      pending.derived ? std::find_if(pending_.begin(), pending_.end(),
-                                     [](const Pending& other) { return !other.derived; })
-                      : pending_.end();
+  const auto place = pending.derived
+                         ? std::find_if(pending_.begin(), pending_.end(),
+                                        [](const Pending& other) { return !other.derived; })
+                         : pending_.end();
   pending_.insert(place, std::move(pending));
 }
 

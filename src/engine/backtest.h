@@ -84,8 +84,7 @@ class Backtest final : private StateLookup {
   using Actions = std::vector<Action>;
   // A rule set with what it remembers.
   struct Side final : MemoryLookup {
-    std::optional<RuleMemory> memory(std::string_view rule_id,
-                                     std::string_view key) const override;
+    std::optional<RuleMemory> memory(std::string_view rule_id, std::string_view key) const override;
     RuleSetPtr rules;
     std::map<std::string, Remembered, std::less<>> memories;
   };

@@ -29,7 +29,8 @@ constexpr const char* kRules = R"([
    "actions":[{"type":"publishEgress","payload":{"type":"hot","v":{"$logic":{"var":"value"}}}}]},
   {"id":"count","when":{"==":[{"var":"key"},"k"]},
    "actions":[{"type":"proposeMutation","key":"n","op":"increment","value":1}]},
-  {"id":"echo","when":{"and":[{"==":[{"var":"key"},"n"]},{"==":[{"var":"value"},{"var":"state.k"}]}]},
+  {"id":"echo","when":{"and":[{"==":[{"var":"key"},"n"]},
+     {"==":[{"var":"value"},{"var":"state.k"}]}]},
    "actions":[{"type":"proposeMutation","key":"last","value":{"$logic":{"var":"value"}}}]},
   {"id":"idle","on":"change","for":"5s","when":{"==":[{"var":"key"},"k"]},
    "actions":[{"type":"publishEgress","payload":{"type":"idle"}}]}])";
@@ -105,8 +106,9 @@ TEST_F(BacktestTest, AChangedPayloadIsAChangeAndANewRuleAnAddition) {
 }
 
 TEST_F(BacktestTest, AnotherTimeToHoldAndACooldownAreFollowed) {
+  // The end of the wait, and three changes by which the condition had held for 6 s.
   EXPECT_THAT(lines(report(replaced(kRules, R"("for":"5s")", R"("for":"9s")"))),
-              ElementsAre("idle effects +0 -1 ~0 mutations +0 -0 ~0"));
+              ElementsAre("idle effects +0 -4 ~0 mutations +0 -0 ~0"));
   EXPECT_THAT(lines(report(replaced(kRules, R"("on":"rise")", R"("on":"rise","cooldown":"1s")"))),
               ElementsAre("hot effects +0 -1 ~0 mutations +0 -0 ~0"));
 }

@@ -447,8 +447,10 @@ std::vector<std::string> BatchBuilder::keys_read_only() const {
                          entry.code == RejectionCode::kKeyNotAllowed ||
                          entry.code == RejectionCode::kActorNotAllowed;
     if (!entry.accepted && !by_form) keys.push_back(entry.proposal.key);
-    if (const PolicyRule* policy = env_.policy->rule_for(entry.proposal.key)) {
-      for (const KeyRequirement& required : policy->requirements) keys.push_back(required.key);
+    if (const PolicyRule* rule = env_.policy->rule_for(entry.proposal.key); rule && !by_form) {
+      for (const KeyRequirement& item : rule->requirements) {
+        if (!overlay_.contains(item.key)) keys.push_back(item.key);
+      }
     }
     for (const RuleRecord& rule : entry.rules) {
       for (const auto& [key, version] : rule.reads) {

@@ -79,8 +79,8 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
 
   bool empty() const { return entries_.empty(); }
 
-  // Keys whose state decided something without being changed: refusals, what rules read and what
-  // policy requires.
+  // Keys whose state decided something without being changed: refusals, what rules read, what
+  // policies require.
   // REQUIRES: before take().
   std::vector<std::string> keys_read_only() const;
   std::size_t size() const { return entries_.size(); }

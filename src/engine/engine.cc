@@ -6,7 +6,6 @@
 #include <exception>
 #include <set>
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -14,6 +13,7 @@
 
 #include "base/limits.h"
 #include "engine/answers.h"
+#include "engine/await_callback.h"
 #include "engine/decided.h"
 
 namespace state_engine {
@@ -26,21 +26,6 @@ constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kLoadPage = 4096;
 constexpr std::size_t kExpiriesTogether = 64;
-
-// Awaits a callback that is called exactly once, on any thread. `start` receives the callback.
-template <typename T, typename Start>
-asio::awaitable<T> await_callback(Start start) {
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(T)>(
-      [](auto handler, Start begin) {
-        auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-        begin([shared](T value) {
-          const auto executor = asio::get_associated_executor(*shared);
-          asio::post(executor,
-                     [shared, value = std::move(value)]() mutable { (*shared)(std::move(value)); });
-        });
-      },
-      asio::use_awaitable, std::move(start));
-}
 
 std::size_t bytes_of(const Proposal& proposal) {
   return proposal.value ? json::written_bytes(*proposal.value) : 0;
@@ -126,6 +111,7 @@ Engine::Awaitable<Status> Engine::reload(EngineConfig config) {
   auto on_strand = [this, config = std::move(config)]() mutable -> Awaitable<Status> {
     SE_CO_RETURN_IF_ERROR(co_await save_sources(config));
     config_ = std::move(config);
+    submit({WaitWork{}, {}, {}});  // the waits of rules may end at another time now
     co_return Status();
   };
   co_return co_await asio::co_spawn(deps_.strand, std::move(on_strand), asio::use_awaitable);
@@ -197,19 +183,6 @@ Engine::Awaitable<TransactionResult> Engine::propose_transaction(TransactionProp
     asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
   };
   co_return co_await await_callback<TransactionResult>(std::move(start));
-}
-
-Engine::Awaitable<std::vector<MutationResult>> Engine::propose_in_order(
-    std::vector<Submission> submissions) {
-  SE_ASSERT(submissions.size() <= limits::kCommitBatchMax);
-  if (submissions.empty()) co_return std::vector<MutationResult>{};
-  auto start = [this, submissions = std::move(submissions)](
-                   std::function<void(std::vector<MutationResult>)> done) mutable {
-    Work work{SequenceWork{std::move(submissions), std::move(done), {}}, {}, {}};
-    auto shared = std::make_shared<Work>(std::move(work));
-    asio::post(deps_.strand, [this, shared] { submit(std::move(*shared)); });
-  };
-  co_return co_await await_callback<std::vector<MutationResult>>(std::move(start));
 }
 
 void Engine::submit(Work work) {
@@ -326,29 +299,6 @@ Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Wor
   co_return records;
 }
 
-void Engine::decide_sequence(SequenceWork& sequence, const Records& records,
-                             BatchBuilder& builder) {
-  sequence.results.clear();  // it may be decided again
-  // The first rate limited proposal of each key: those behind it wait with it.
-  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> limited;
-  for (const Submission& item : sequence.items) {
-    const Proposal& proposal = item.proposal;
-    if (const auto wait = limited.find(proposal.key); wait != limited.end()) {
-      sequence.results.push_back(plain_answer(proposal, RejectionCode::kUnavailable,
-                                              "An earlier proposal for this key is rate limited"));
-      sequence.results.back().retry_after = wait->second;
-      continue;
-    }
-    const auto known = records.find(proposal.id);
-    const auto& fault = item.options.fault;
-    sequence.results.push_back(builder.decide(proposal, item.origin, item.options.dry_run,
-                                              known != records.end() ? &known->second : nullptr,
-                                              fault ? &*fault : nullptr));
-    const MutationResult& result = sequence.results.back();
-    if (result.code == RejectionCode::kRateLimited) limited[proposal.key] = result.retry_after;
-  }
-}
-
 void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
   const auto record = [&](const std::string& id) -> const LogEntry* {
     const auto item = records.find(id);
@@ -387,7 +337,10 @@ Engine::Awaitable<std::unique_ptr<Engine::Decided>> Engine::decide_surely(std::v
   std::set<std::string> sure;
   while (true) {
     const Timestamp now = clock_.now();
-    memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+    if (memories_.rules() != config_.rules) {
+      memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
+      deps_.expiry_timer.wake();
+    }
     auto decided = std::make_unique<Decided>(
         DecisionEnvironment{index_.view(), config_.policy, config_.rules, rates_, memories_,
                             deps_.random, head_, now, clock_.monotonic_now()});
@@ -589,11 +542,6 @@ void Engine::warn_if_clock_jumped() {
   }
   last_wall_ = wall;
   last_monotonic_ = monotonic;
-}
-
-Engine::Awaitable<Result<std::vector<LogEntry>>> Engine::history(LogQuery query) {
-  query.limit = std::min(query.limit, limits::kHistoryPageMax);
-  return deps_.store.read_log(std::move(query));
 }
 
 }  // namespace state_engine

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "base/limits.h"
 #include "engine/engine.h"
 
 namespace state_engine {
@@ -13,6 +14,11 @@ constexpr std::size_t kConsequencesMax = 200;
 constexpr std::size_t kRejectedShown = 5;
 
 }  // namespace
+
+Engine::Awaitable<Result<std::vector<LogEntry>>> Engine::history(LogQuery query) {
+  query.limit = std::min(query.limit, limits::kHistoryPageMax);
+  return deps_.store.read_log(std::move(query));
+}
 
 Engine::Awaitable<Result<ExplainedMutation>> Engine::with_effects(LogEntry entry) {
   std::vector<std::string> ids{entry.proposal.id};

@@ -4,7 +4,7 @@
 // The end of a wait is a change of time, not of state; so that it has a place in the log, a seq, a
 // cause and an id, it is recorded as a mutation of the key state-engine/fired/<rule id>, which only
 // the engine writes. Its value says which change of which key the rule waited on. No rule runs on
-// such a mutation but the one that fired. See docs/adr/0009.
+// such a mutation but the one that fired. See docs/adr/0014.
 
 #include <fmt/format.h>
 

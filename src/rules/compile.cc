@@ -93,8 +93,8 @@ class Compiler {
   // What `node` does with the scope of the reduce that it is in.
   void note_scope(Node& node) {
     if (!scope_.of_reduce) return;
-    const bool computed = node.op == Opcode::kVar || node.op == Opcode::kMissing ||
-                          node.op == Opcode::kMissingSome;
+    const bool computed =
+        node.op == Opcode::kVar || node.op == Opcode::kMissing || node.op == Opcode::kMissingSome;
     if (computed || (node.op == Opcode::kVarPath && node.path_count == 0)) scope_.escapes = true;
     if (node.op != Opcode::kVarPath || node.path_count == 0) return;
     const std::string_view first = code_.path_steps[node.path_first];

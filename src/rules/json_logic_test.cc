@@ -292,8 +292,9 @@ TEST(JsonLogicTest, AReduceThatKeepsItsScopeGetsAFreshOneForEachElement) {
   EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"merge":[{"var":"accumulator"},
                       {"map":[[{"var":"current"}],{"*":[{"var":""},10]}]}]},[]]})"),
             "[10,20]");
-  EXPECT_EQ(eval(R"({"reduce":[{"var":"l"},{"if":[{"var":["other",7]},{"var":"current.x"},0]},9]})"),
-            "null");
+  EXPECT_EQ(
+      eval(R"({"reduce":[{"var":"l"},{"if":[{"var":["other",7]},{"var":"current.x"},0]},9]})"),
+      "null");
 }
 
 }  // namespace

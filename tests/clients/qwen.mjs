@@ -1,5 +1,5 @@
 // A real agent program, Qwen Code at its pinned version, with a scripted model: it reads, loses a
-// race, and writes again with what the refusal told it.
+// race, and writes again with what the refusal told it; and it cannot act while the state forbids.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,15 +13,20 @@ const program = join(dirname(fileURLToPath(import.meta.url)),
   '../node/node_modules/@qwen-code/qwen-code/cli.js');
 const key = 'stream.title';
 
-async function write(url, value) {
+async function tool(url, name, args) {
   const answer = await fetch(url, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: {
-      name: 'propose_mutation', arguments: { key, value, reason: 'somebody else' } } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call',
+      params: { name, arguments: args } }),
   });
-  assert.ok(!(await answer.json()).result.isError);
+  const { result } = await answer.json();
+  assert.ok(!result.isError, JSON.stringify(result));
+  return result.structuredContent;
 }
+
+const write = (url, value, of = key) =>
+  tool(url, 'propose_mutation', { key: of, value, reason: 'somebody else' });
 
 // What the model does, by the texts that its tools gave so far. It sees nothing else.
 function script(interfere) {
@@ -120,21 +125,55 @@ async function check(home, serverFor) {
   } finally {
     model.end();
   }
-  const answer = await fetch(engine.url, {
-    method: 'POST',
-    headers: { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream' },
-    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call',
-      params: { name: 'get_history', arguments: { key } } }),
-  });
-  const { entries } = (await answer.json()).result.structuredContent;
+  const { entries } = await tool(engine.url, 'get_history', { key });
   assert.deepEqual(entries.map(({ value, status }) => [value, status]),
     [['Quiz night', 'accepted'], ['Quiz night', 'rejected'], ['Chess night', 'accepted'],
       ['Pizza night', 'accepted']]);
 }
 
+// The agent wants to act while the stream is off: the engine's policy refuses, whatever the agent
+// believes, and the log keeps who wanted what and why.
+async function checkGate(home) {
+  writeFileSync(home.config, `
+allowedKeys: ["stream.*", "page.*"]
+policy:
+  - keys: [page.giveaway]
+    requires: {stream.state: on}
+`);
+  const engine = await home.serve('gate');
+  await write(engine.url, 'off', 'stream.state');
+  const propose = ['mcp__state__propose_mutation',
+    { key: 'page.giveaway', value: 'open', reason: 'the user asked for it', expectedVersion: 0 }];
+  const model = await startModel([
+    () => ['tool_search', { query: 'select:mcp__state__get_state,mcp__state__propose_mutation' }],
+    () => propose,
+    (seen) => {
+      assert.match(seen[1], /precondition_failed/);
+      assert.match(seen[1], /stream\.state/);
+      return ['mcp__state__get_state', { keys: ['stream.state'] }];
+    },
+    async (seen) => {
+      assert.equal(JSON.parse(seen[2]).snapshots['stream.state'].value, 'off');
+      await write(engine.url, 'on', 'stream.state');
+      return propose;
+    },
+  ]);
+  try {
+    await runAgent(home, model, { state: { httpUrl: engine.url.href } });
+    assert.equal(model.calls(), 4, 'a search, a refused write, a look, a write');
+  } finally {
+    model.end();
+  }
+  const { entries } = await tool(engine.url, 'get_history', { key: 'page.giveaway' });
+  assert.deepEqual(entries.map(({ status, code, reason }) => [status, code, reason]),
+    [['accepted', undefined, 'the user asked for it'],
+      ['rejected', 'precondition_failed', 'the user asked for it']]);
+}
+
 await main([
   ['Qwen Code over HTTP reads, loses a race and recovers', (home) =>
     check(home, ({ url }) => ({ httpUrl: url.href }))],
+  ['Qwen Code acts when the stream is on, and cannot when it is off', checkGate],
   ['Qwen Code over stdio reads, loses a race and recovers', (home) =>
     check(home, () => {
       const { command, args } = home.stdio('agent');

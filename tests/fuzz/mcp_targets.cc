@@ -48,7 +48,7 @@ struct World {
   SystemRandom random;
   mcp::EchoWorld echo;
   net::IoRuntime runtime{2};
-  mcp::Server server{runtime.executor(), {.version = "1", .instructions = "Echo."}, log};
+  mcp::Server server{runtime.make_strand(), {.version = "1", .instructions = "Echo."}, log};
   net::HttpServer http{runtime, {}, log};
   mcp::HttpEndpoint endpoint{server, {}, let_in, random, log};
   mcp::StreamEndpoint streams{runtime, server, {}, let_in, log};

@@ -124,6 +124,11 @@ class Access(harness.ProcessTest):
     def assert_ended(self, stream, what):
         self.assertTrue(stream.ended.wait(SECONDS), f"{what} is still open")
 
+    def metric(self, name):
+        lines = self.server.get("/metrics")[1].splitlines()
+        return next(float(line.split()[1]) for line in lines
+                    if line.startswith(f"state_engine_{name} "))
+
     # ---- Cases ----------------------------------------------------------------------------------
 
     def test_every_kind_of_stream_of_a_withdrawn_token_ends_and_others_stay(self):
@@ -133,9 +138,13 @@ class Access(harness.ProcessTest):
             streams += [("listen", self.listen(token)),
                         ("GET stream", self.session_stream(token, sessions[token])),
                         ("/sse", self.sse(token))]
+        self.assertEqual(self.metric("mcp_listeners"), 6)
+        self.assertEqual(self.metric("mcp_sessions"), 4)
         self.withdraw("goes")
         for what, stream in lost:
             self.assert_ended(stream, what)
+        harness.wait_until(lambda: self.metric("mcp_listeners") == 3, what="three streams")
+        harness.wait_until(lambda: self.metric("mcp_sessions") == 2, what="two sessions")
         self.assertTrue(self.writer.propose("a.x", 1).accepted)
         kept[0][1].wait_for(b"state://a.x")
         for what, stream in kept:

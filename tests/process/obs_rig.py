@@ -10,12 +10,10 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import socket
 import struct
 import subprocess
 import tempfile
-import time
 
 import harness
 
@@ -59,7 +57,7 @@ class Display:
 class Obs:
     """One OBS installation with its settings; it can be started, killed, stopped and resumed."""
 
-    def __init__(self, password=PASSWORD, rtmp_port=9, fps=30):
+    def __init__(self, password=PASSWORD, rtmp_port=9, fps=30, stream_key=STREAM_KEY):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="se-obs-"))
         self.port = free_port()
         self.password = password
@@ -67,13 +65,13 @@ class Obs:
         self._display = Display(self.directory)
         runtime = self.directory / "runtime"
         runtime.mkdir(mode=0o700)
-        self._write_settings(rtmp_port, fps)
+        self._write_settings(rtmp_port, fps, stream_key)
 
     @property
     def url(self):
         return f"ws://127.0.0.1:{self.port}"
 
-    def _write_settings(self, rtmp_port, fps):
+    def _write_settings(self, rtmp_port, fps, stream_key):
         home = self.directory / ".config/obs-studio"
         profile = home / "basic/profiles/ci"
         profile.mkdir(parents=True)
@@ -92,7 +90,7 @@ class Obs:
             "RecEncoder=x264\nVBitrate=200\nABitrate=64\n")
         (profile / "service.json").write_text(json.dumps({
             "type": "rtmp_custom",
-            "settings": {"server": f"rtmp://127.0.0.1:{rtmp_port}/live", "key": STREAM_KEY,
+            "settings": {"server": f"rtmp://127.0.0.1:{rtmp_port}/live", "key": stream_key,
                          "use_auth": False}}))
 
     def start(self):
@@ -232,6 +230,14 @@ class ObsClient:
                 raise ConnectionError(f"OBS closed the connection: {body[2:].decode()}")
             if first & 0x0F == 1:
                 return json.loads(body)
+
+
+def make_input(client, name, kind):
+    """Creates the input in the scene Live unless it is there."""
+    known = {one["inputName"] for one in client.call("GetInputList")["inputs"]}
+    if name not in known:
+        client.call("CreateInput", sceneName="Live", inputName=name, inputKind=kind,
+                    inputSettings={})
 
 
 def make_scenes(obs, names, transition=None):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """An OpenAI-compatible server that follows a script: the model of the tests.
 
-POST /v1/chat/completions, streamed or not, as the request asks. Each question takes the next step of
-the script; a step is an object with one of
+POST /v1/chat/completions, streamed or not, as the request asks. Each question takes the next step
+of the script; a step is an object with one of
 
   {"say": "text"}                            an answer
   {"call": "tool", "with": {...}}            a tool call; "with" may be text, sent as it is

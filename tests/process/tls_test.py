@@ -85,6 +85,13 @@ class Tls(harness.ProcessTest):
         named = url.replace("127.0.0.1", "localhost")
         env = {"STATE_ENGINE_CA": str(self.crt), "STATE_ENGINE_URL": named}
         self.assertEqual(harness.run_cli("get", "--value", "a.x", env=env).out, "1\n")
+        watch = subprocess.Popen(
+            [harness.engine_binary(), "watch", "--json", "--count", "1", "--after", "1", "--url",
+             url, "--ca", str(self.crt)], stdout=subprocess.PIPE, env=harness.clean_environment())
+        self.addCleanup(watch.stdout.close)
+        self.addCleanup(watch.kill)
+        engine.http(tls=self.trusting()).propose("a.x", 2)
+        self.assertEqual(json.loads(watch.communicate(timeout=30)[0])["value"], 2)
         strange = harness.run_cli("get", "a.x", "--url", url)
         self.assertEqual(strange.code, 1)
         self.assertIn("--ca FILE", strange.err)
@@ -154,7 +161,8 @@ class Tls(harness.ProcessTest):
         idle = [socket.create_connection(self.address(engine), timeout=15) for _ in range(50)]
         for number, link in enumerate(idle):
             self.addCleanup(link.close)
-            link.sendall((b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")[number % 3])
+            starts = (b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc")
+            link.sendall(starts[number % 3])
         mcp = engine.http(tls=self.trusting())
         self.assertTrue(mcp.propose("a.x", 1).accepted)
         for link in idle:  # The server ends each of them by itself.

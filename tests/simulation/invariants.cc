@@ -87,11 +87,57 @@ void check_log(const RawDump& dump, State& state, Faults& faults) {
   }
 }
 
+// The waits of the rule "idle" (simulation.cc), worked out from the changes of "k5" alone: each
+// time that its value rises above 50 and stays there for 800 ms there is one firing, else none.
+class WaitModel {
+ public:
+  void take(const LogEntry& entry, Faults& faults) {
+    if (entry.proposal.key == firing_key("idle")) {
+      if (!expected_ || entry.proposal.id != firing_id("idle", "k5", *expected_)) {
+        faults.emplace("I16", at(entry) + " is a firing that nothing called for");
+      } else if (entry.committed_at < *expected_) {
+        faults.emplace("I16", at(entry) + " fires too early");
+      }
+      expected_.reset();
+      return;
+    }
+    if (!entry.accepted || entry.proposal.key != "k5") return;
+    const bool high = entry.resulting_value && entry.resulting_value->is_number() &&
+                      entry.resulting_value->to_number<double>() > 50;
+    // A value whose ttl ran out first had gone when the wait would have ended.
+    const bool expiry = entry.proposal.op == Op::kExpire;
+    const bool too_late = expected_ && (expiry ? *expected_ < *expires_
+                                               : *expected_ <= entry.committed_at);
+    if (too_late) {
+      faults.emplace("I16", at(entry) + " comes after a wait that ended without a firing");
+    }
+    if (!high) expected_.reset();
+    if (high && !high_) expected_ = entry.committed_at + std::chrono::milliseconds{800};
+    high_ = high;
+    expires_.reset();
+    if (entry.proposal.ttl) expires_ = entry.committed_at + *entry.proposal.ttl;
+  }
+
+  // Nothing may still be open so long before `end`.
+  void finish(Timestamp end, Faults& faults) const {
+    constexpr std::chrono::seconds kLong{30};
+    if (expected_ && *expected_ + kLong < end) faults.emplace("I16", "a wait never ended");
+  }
+
+ private:
+  bool high_ = false;
+  std::optional<Timestamp> expected_;  // when the firing is due
+  std::optional<Timestamp> expires_;   // the value of k5
+};
+
 }  // namespace
 
 void check_dump(const RawDump& dump, Faults& faults) {
   State state;
   check_log(dump, state, faults);
+  WaitModel waits;
+  for (const LogEntry& entry : dump.log) waits.take(entry, faults);
+  if (!dump.log.empty()) waits.finish(dump.log.back().committed_at, faults);
   if (dump.snapshots.size() != state.size()) {
     faults.emplace("I6", fmt::format("{} snapshots, but {} keys have accepted entries",
                                      dump.snapshots.size(), state.size()));

@@ -23,7 +23,7 @@ struct RawDump {
 // Faults by invariant: "I2" -> what is wrong. Empty: all hold.
 using Faults = std::multimap<std::string, std::string>;
 
-// I1, I2, I3, I6, I7, I8, I10, I12 and I14, as far as one dump can show them.
+// I1, I2, I3, I6, I7, I8, I10, I12, I14 and I16, as far as one dump can show them.
 void check_dump(const RawDump& dump, Faults& faults);
 
 }  // namespace state_engine::simulation

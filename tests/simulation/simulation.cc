@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/hex.h"
+#include "core/chain.h"
 #include "tests/support/engine_world.h"
 
 namespace state_engine::simulation {
@@ -23,6 +24,7 @@ using testing::proposal_of;
 
 constexpr int kKeys = 6;
 
+// "k5" waits (check_waits() in invariants.cc knows the rule by heart) and "k4" cools down;
 // "k0" publishes; "k1" counts and may run away; expiries and rises publish as well.
 constexpr const char* kRules = R"([
   {"id":"publish","when":{"==":[{"var":"key"},"k0"]},
@@ -35,6 +37,12 @@ constexpr const char* kRules = R"([
    "actions":[{"type":"publishEgress","payload":{"type":"gone","key":{"$logic":{"var":"key"}}}}]},
   {"id":"high","on":"rise","when":{"and":[{"==":[{"var":"key"},"k3"]},{">":[{"var":"value"},50]}]},
    "actions":[{"type":"publishEgress","payload":{"type":"high"}}]},
+  {"id":"idle","on":"rise","for":"800ms",
+   "when":{"and":[{"==":[{"var":"key"},"k5"]},{">":[{"var":"value"},50]}]},
+   "actions":[{"type":"publishEgress","payload":{"type":"idle"}},
+              {"type":"proposeMutation","key":"count","op":"increment","value":1}]},
+  {"id":"calm","cooldown":"2s","when":{"==":[{"var":"key"},"k4"]},
+   "actions":[{"type":"publishEgress","payload":{"type":"calm"}}]},
   {"id":"away","when":{"and":[{"in":["run",{"var":"key"}]},{"<":[{"var":"value"},1000]}]},
    "actions":[{"type":"proposeMutation","key":{"$logic":{"cat":["run",{"var":"value"}]}},
                "value":{"$logic":{"+":[{"var":"value"},1]}}}]}])";
@@ -369,6 +377,11 @@ void Simulation::check() {
   check_reads();
 }
 
+Timestamp parse_since(const LogEntry& entry) {
+  const auto text = json::find_string(entry.proposal.value->get_object(), "since");
+  return parse_rfc3339(text.value_or("")).value();
+}
+
 // All trouble ends; what is promised must now come true.
 void Simulation::calm_down() {
   if (!outcome_.faults.empty()) return;
@@ -386,6 +399,14 @@ void Simulation::calm_down() {
   }
   for (const LogEntry& entry : dump_.log) {
     if (entry.proposal.op == Op::kExpire) sometimes("expiry");
+    if (entry.proposal.key == firing_key("idle")) {
+      sometimes("wait ended");
+      const auto held = entry.committed_at - parse_since(entry);
+      if (held > milliseconds{1800}) sometimes("wait ended late");
+    }
+    for (const RuleRecord& record : entry.rules) {
+      if (record.rule_id == "calm" && !record.held.empty()) sometimes("cooling down");
+    }
     if (entry.proposal.actor == "rule:denied") sometimes("derived mutation refused");
     if (entry.proposal.actor == "rule:count") sometimes("derived mutation");
   }

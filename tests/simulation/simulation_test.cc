@@ -63,6 +63,7 @@ TEST(InvariantsTest, I10NoEffectWithoutACommittedCause) { expect_holds("I10"); }
 TEST(InvariantsTest, I12NothingExpiredIsReadAndExpiriesAreLogged) { expect_holds("I12"); }
 TEST(InvariantsTest, I14EveryEntryNamesItsPolicy) { expect_holds("I14"); }
 TEST(InvariantsTest, I15UnknownOutcomesAreLookedUp) { expect_holds("I15"); }
+TEST(InvariantsTest, I16AWaitEndsInExactlyOneFiring) { expect_holds("I16"); }
 
 TEST(SimulationTest, EveryRarePathIsMetSometimes) {
   if (options().seeds < 30) GTEST_SKIP() << "too few seeds to meet every path";
@@ -75,6 +76,9 @@ TEST(SimulationTest, EveryRarePathIsMetSometimes) {
                            "derived mutation",
                            "derived mutation refused",
                            "expiry",
+                           "wait ended",
+                           "wait ended late",
+                           "cooling down",
                            "transaction accepted",
                            "transaction aborted",
                            "group commit",

@@ -15,6 +15,7 @@ PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
   python3 curl jq procps util-linux openssl nginx-light wrk clang-14 nats-server
   default-jre-headless
+  obs-studio xvfb libnginx-mod-rtmp
 )
 # Not in Debian itself: installed where apt knows it, its tests say SKIP elsewhere.
 PACKAGES_CHECK_IF_KNOWN=(google-cloud-cli-firestore-emulator)

@@ -112,18 +112,11 @@ std::string Consumer::fresh_deliver_subject() {
   return fmt::format("{}.deliver.{}", link_->inbox(), core_->new_id());
 }
 
-json::Object Consumer::new_config(const StreamState& stream) const {
-  const auto wait =
-      std::chrono::duration_cast<std::chrono::nanoseconds>(core_->options().ack_wait).count();
-  std::string group = options_.queue;
-  json::Object config{
-      {"durable_name", name_},      {"deliver_group", std::move(group)},
-      {"filter_subject", subject_}, {"deliver_policy", "all"},
-      {"ack_policy", "explicit"},   {"ack_wait", wait},
-      {"max_deliver", -1},          {"max_ack_pending", core_->options().ack_pending_max},
-      {"replay_policy", "instant"}};
+json::Object Consumer::new_config(const StreamState& stream) {
+  json::Object config = durable_config(core_->options(), name_, subject_, options_.queue);
   if (!options_.from_now) return config;
   // A durable that was deleted goes on where it was; a stream that was wiped is all new.
+  const std::lock_guard lock(mutex_);
   const bool same_stream = stream.created == stream_.created && last_sequence_ > 0;
   if (same_stream && stream.last_sequence >= last_sequence_) {
     config["deliver_policy"] = "by_start_sequence";
@@ -166,16 +159,7 @@ Consumer::Awaitable<Result<DurableState>> Consumer::recreate(const StreamState& 
 }
 
 Status Consumer::check(const DurableState& durable) const {
-  const auto wrong = [&](std::string_view what) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 fmt::format("the durable {} exists and {}; delete it, or use another queue name",
-                             name_, what)};
-  };
-  if (durable.deliver_subject.empty()) return wrong("is a pull consumer");
-  if (durable.deliver_group != options_.queue) return wrong("has another queue group");
-  if (durable.filter_subject != subject_) return wrong("filters another subject");
-  if (durable.ack_policy != "explicit") return wrong("does not want explicit acks");
-  return {};
+  return check_durable(durable, name_, subject_, options_.queue);
 }
 
 // The durable as it is once nobody is bound to it, or after a while.

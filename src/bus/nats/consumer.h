@@ -62,7 +62,7 @@ class Consumer : public std::enable_shared_from_this<Consumer> {
   Awaitable<Result<DurableState>> wait_unbound(std::string stream);
   Awaitable<void> watch();
   Awaitable<bool> still_good();
-  json::Object new_config(const StreamState& stream) const;
+  json::Object new_config(const StreamState& stream);
   std::string fresh_deliver_subject();
   Status check(const DurableState& durable) const;
   void listen(const std::shared_ptr<Link>& link, const DurableState& durable);

@@ -82,6 +82,30 @@ json::Object stream_config(const StreamSpec& spec) {
           {"num_replicas", 1},     {"duplicate_window", 120 * kNanosecondsPerSecond}};
 }
 
+json::Object durable_config(const NatsOptions& options, const std::string& name,
+                            const std::string& subject, const std::string& queue) {
+  const auto wait = std::chrono::duration_cast<std::chrono::nanoseconds>(options.ack_wait).count();
+  return {{"durable_name", name},      {"deliver_group", queue},
+          {"filter_subject", subject}, {"deliver_policy", "all"},
+          {"ack_policy", "explicit"},  {"ack_wait", wait},
+          {"max_deliver", -1},         {"max_ack_pending", options.ack_pending_max},
+          {"replay_policy", "instant"}};
+}
+
+Status check_durable(const DurableState& durable, const std::string& name,
+                     const std::string& subject, const std::string& queue) {
+  const auto wrong = [&](std::string_view what) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 fmt::format("the durable {} exists and {}; delete it, or use another queue name",
+                             name, what)};
+  };
+  if (durable.deliver_subject.empty()) return wrong("is a pull consumer");
+  if (durable.deliver_group != queue) return wrong("has another queue group");
+  if (durable.filter_subject != subject) return wrong("filters another subject");
+  if (durable.ack_policy != "explicit") return wrong("does not want explicit acks");
+  return {};
+}
+
 JetStream::Awaitable<Result<json::Object>> JetStream::call(std::string verb,
                                                            json::Object body) const {
   std::string subject = "$JS.API." + verb;

@@ -70,6 +70,14 @@ class JetStream {
 // The configuration of a stream to make, as the API takes it.
 json::Object stream_config(const StreamSpec& spec);
 
+// The configuration of the platform's push consumer, all of it but deliver_subject.
+json::Object durable_config(const NatsOptions& options, const std::string& name,
+                            const std::string& subject, const std::string& queue);
+
+// Errors: kFailedPrecondition if `durable` is not one that the engine can consume.
+Status check_durable(const DurableState& durable, const std::string& name,
+                     const std::string& subject, const std::string& queue);
+
 }  // namespace state_engine::nats
 
 #endif  // STATE_ENGINE_BUS_NATS_JET_STREAM_H_

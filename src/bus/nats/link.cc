@@ -3,6 +3,7 @@
 
 #include "bus/nats/link.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <fstream>
@@ -257,9 +258,10 @@ Result<std::shared_ptr<Link>> Link::connect(const NatsOptions& options, Events e
     return connect_error(status, options);
   }
   natsInbox* inbox = nullptr;
-  std::string name = "_INBOX.state-engine";
+  std::string name = options.inbox_prefix;
   if (natsInbox_Create(&inbox) == NATS_OK) {
-    name = inbox;
+    const std::string_view made = inbox;  // "_INBOX." and something unique
+    name += made.substr(std::min(made.find('.'), made.size()));
     natsInbox_Destroy(inbox);
   }
   return std::shared_ptr<Link>(new Link(std::move(impl), std::move(name)));

@@ -32,6 +32,7 @@ std::string dashes(std::string_view text) {
   std::string out(text);
   for (char& c : out) {
     if (c == '.') c = '-';
+    if (c == '*' || c == '>') c = '_';  // not allowed in a name
   }
   return out;
 }

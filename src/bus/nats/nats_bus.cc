@@ -25,6 +25,9 @@ using nats::NatsCore;
 using nats::StreamSpec;
 
 constexpr std::chrono::milliseconds kCloseMost{5000};
+constexpr std::string_view kTooLarge =
+    R"({"error":{"code":"too_large","message":"the answer is larger than this NATS server takes; )"
+    R"(ask for less"}})";
 constexpr std::chrono::milliseconds kStreamsRetry{2000};
 
 template <typename T>
@@ -185,6 +188,13 @@ Awaitable<Status> NatsBus::Impl::make_stream(const StreamSpec& spec) {
   co_return made;
 }
 
+boost::asio::awaitable<void> NatsBus::make_streams() {
+  auto task = [impl = impl_]() -> Awaitable<void> {
+    static_cast<void>(co_await impl->make_streams());
+  };
+  co_await boost::asio::co_spawn(impl_->strand, std::move(task), boost::asio::use_awaitable);
+}
+
 boost::asio::awaitable<Result<std::optional<std::string>>> NatsBus::stream_of(std::string subject) {
   return impl_->jet_stream.stream_of(std::move(subject));
 }
@@ -289,8 +299,9 @@ std::unique_ptr<Bus::Subscription> NatsBus::answer(std::string subject, std::str
     Responder respond = [core, reply = std::move(inbound.reply)](const std::string& body) {
       const auto alive = core.lock();
       const auto link = alive != nullptr ? alive->link() : nullptr;
-      // Without a connection the caller is gone too.
-      if (link != nullptr) static_cast<void>(link->publish(reply, "", body));
+      if (link == nullptr) return;  // The caller is gone too.
+      const bool fits = body.size() <= link->payload_max();
+      static_cast<void>(link->publish(reply, "", fits ? std::string_view(body) : kTooLarge));
     };
     BusMessage request;
     request.subject = std::move(inbound.subject);

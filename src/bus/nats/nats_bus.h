@@ -41,6 +41,8 @@ class NatsBus final : public Bus {
   // trying. Errors: kInvalidArgument for options that can never work. Blocks.
   Status start(std::chrono::milliseconds patience);
   bool connected() const;
+  // Makes the streams that are missing now, if connected, rather than a moment later.
+  boost::asio::awaitable<void> make_streams();
 
   boost::asio::awaitable<PublishOutcome> publish(BusMessage message) override;
   boost::asio::awaitable<std::vector<PublishOutcome>> publish_all(

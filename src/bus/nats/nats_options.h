@@ -26,6 +26,8 @@ struct NatsOptions {
   std::string tls_cert_file;
   std::string tls_key_file;
 
+  std::string inbox_prefix = "_INBOX";  // of replies and deliveries; one that others may not read
+
   bool create_streams = true;  // make what is missing
 
   std::chrono::milliseconds connect_timeout{2000};

@@ -1,3 +1,6 @@
+// Arguments are checked by hand rather than by a schema validator: the schema that a model sees is
+// made from the same few fields, and the faults are worded for a model.
+
 #include "integrations/llm/action.h"
 
 #include <algorithm>

@@ -1,3 +1,6 @@
+// The look at the state makes a refusal cheap and gives the words for it; what makes it safe is the
+// engine, which checks versions and the policy's requirements with the commit.
+
 #include "integrations/llm/action_runner.h"
 
 #include <algorithm>
@@ -86,8 +89,12 @@ GateDecision ActionRunner::check(const std::vector<Requirement>& requirements) {
 
 // The same id each time: what was committed unseen is answered again, not done again.
 WriteOutcome ActionRunner::propose(const json::Object& proposal, std::string_view tool) {
+  bool unseen = false;  // a send before may have been committed
   for (int send = 1;; ++send) {
     WriteOutcome outcome = read_write_answer(engine_.call(tool, proposal));
+    // An engine that is too busy to decide has not looked whether it decided before.
+    if (outcome.kind == Kind::kLater && unseen) outcome.kind = Kind::kUnknown;
+    unseen = unseen || outcome.kind == Kind::kUnknown;
     const bool again = outcome.kind == Kind::kUnknown || outcome.kind == Kind::kLater;
     if (!again || send == kSendsMax || outcome.retry_after > kRetryAfterMax) return outcome;
     if (!pause(std::max(outcome.retry_after, kPauseFirst * send))) return outcome;

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "integrations/llm/bot_fakes_test.h"
+#include "tests/support/bot_fakes.h"
 
 namespace state_engine::llm {
 namespace {
@@ -248,6 +248,20 @@ TEST_F(ActionRunnerTest, WithoutAnyAnswerItSaysThatItDoesNotKnow) {
   const ActionReport report = start();
   EXPECT_EQ(report.end, ActionEnd::kUncertain);
   EXPECT_THAT(report.why, HasSubstr("may or may not have happened"));
+}
+
+TEST_F(ActionRunnerTest, ABusyEngineAfterALostAnswerLeavesItUncertain) {
+  engine.lost_answers = 1;
+  engine.after_write = [this] { engine.busy = true; };
+  EXPECT_EQ(start().end, ActionEnd::kUncertain) << "it was committed, and nobody told";
+}
+
+TEST_F(ActionRunnerTest, ABusyEngineAloneMeansThatNothingHappened) {
+  engine.busy = true;
+  const ActionReport report = start();
+  EXPECT_EQ(report.end, ActionEnd::kRefused);
+  EXPECT_THAT(report.why, HasSubstr("cannot take it now"));
+  EXPECT_THAT(engine.proposals, SizeIs(3));
 }
 
 TEST_F(ActionRunnerTest, SeveralWritesAreOneTransaction) {

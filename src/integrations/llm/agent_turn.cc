@@ -1,3 +1,6 @@
+// Everything a model sends goes back to its server with the next question, so it is cleaned first:
+// a server that refuses a name or an id would end the conversation.
+
 #include "integrations/llm/agent_turn.h"
 
 #include <algorithm>

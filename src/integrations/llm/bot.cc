@@ -29,6 +29,10 @@ Message user_message(const ChatMessage& chat) {
                                    one_line(chat.text, chat.text.size()))};
 }
 
+Result<Completion> too_late() {
+  return Error{ErrorCode::kDeadlineExceeded, "the answer took too long"};
+}
+
 }  // namespace
 
 std::string system_text(const BotSettings& settings) {
@@ -99,13 +103,16 @@ Result<Completion> Bot::ask(const AgentTurn::AskModel& step, const std::vector<T
 
 AgentTurn::Finish Bot::run(const std::vector<Message>& messages, const ChatMessage& chat) {
   const std::vector<ToolSpec> specs = tools_.specs();
+  const auto begun = clock_.monotonic_now();
   TurnState state;
   AgentTurn turn(settings_.limits, messages);
   AgentTurn::Step step = turn.start();
   while (true) {
     if (auto* const finish = std::get_if<AgentTurn::Finish>(&step)) return std::move(*finish);
     if (const auto* const asked = std::get_if<AgentTurn::AskModel>(&step)) {
-      step = turn.on_completion(ask(*asked, specs), state);
+      const bool late = clock_.monotonic_now() - begun > settings_.turn_max;
+      step = late ? turn.on_completion(too_late(), state)
+                  : turn.on_completion(ask(*asked, specs), state);
       continue;
     }
     std::vector<std::string> results;

@@ -8,6 +8,7 @@
 #ifndef STATE_ENGINE_INTEGRATIONS_LLM_BOT_H_
 #define STATE_ENGINE_INTEGRATIONS_LLM_BOT_H_
 
+#include <chrono>
 #include <deque>
 #include <list>
 #include <map>
@@ -25,7 +26,8 @@ struct BotSettings {
   std::string name = "bot";
   std::string instructions;  // of the operator
   AgentLimits limits;
-  std::size_t history_messages_max = 20;  // of one conversation
+  std::chrono::milliseconds turn_max{120'000};  // then the model is not asked any more
+  std::size_t history_messages_max = 20;        // of one conversation
   std::size_t history_bytes_max = 16 * 1024;
   std::size_t conversations_max = 200;  // the one quiet for longest is forgotten first
 };

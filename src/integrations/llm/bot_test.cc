@@ -11,10 +11,10 @@
 #include <gtest/gtest.h>
 
 #include "bus/memory/memory_bus.h"
-#include "integrations/llm/bot_fakes_test.h"
 #include "integrations/llm/chat_desk.h"
 #include "integrations/llm/chat_event.h"
 #include "net/io_runtime.h"
+#include "tests/support/bot_fakes.h"
 
 namespace state_engine::llm {
 namespace {
@@ -111,6 +111,17 @@ TEST_F(BotTest, EndlessToolCallsEnd) {
   EXPECT_THAT(model.requests, SizeIs(4));
   EXPECT_TRUE(model.requests[2].may_call_tools);
   EXPECT_FALSE(model.requests[3].may_call_tools) << "asked once more, without tools";
+}
+
+TEST_F(BotTest, ATurnThatTakesTooLongEnds) {
+  model.script.push_back([this](const ChatRequest&) -> Result<Completion> {
+    clock.advance(std::chrono::minutes(3));
+    Completion out;
+    out.tool_calls.push_back({"c", "get_state", R"({"keys":["stream.state"]})", ""});
+    return out;
+  });
+  EXPECT_THAT(bot.answer(chat_of("go")), HasSubstr("I did nothing"));
+  EXPECT_THAT(model.requests, SizeIs(1));
 }
 
 TEST_F(BotTest, TooManyCallsAtOnceAreAnsweredNotRun) {
@@ -297,7 +308,7 @@ class ChatDeskTest : public BotTest {
     desk.stop();
   }
   void send(const std::string& body) {
-    boost::asio::co_spawn(runtime.executor(), bus.publish(event_message(body)),
+    boost::asio::co_spawn(runtime.make_strand(), bus.publish(event_message(body)),
                           boost::asio::use_future)
         .get();
   }
@@ -318,7 +329,7 @@ class ChatDeskTest : public BotTest {
   std::promise<std::string> arrived;
   std::unique_ptr<Bus::Subscription> answers;
   ChatDesk desk{{"llm-bot", 4, std::chrono::seconds(60)},
-                {bus, bot, runtime.executor(), clock, stop, observer, log}};
+                {bus, bot, runtime.make_strand(), clock, stop, observer, log}};
 };
 
 TEST_F(ChatDeskTest, AnswersAChatMessageOnEgress) {
@@ -345,8 +356,7 @@ TEST_F(ChatDeskTest, StopsWhileTheModelThinks) {
   std::promise<void> asked;
   model.script.push_back([&](const ChatRequest&) -> Result<Completion> {
     asked.set_value();
-    while (stop.sleep(std::chrono::milliseconds(5))) {
-    }
+    while (!stop.stopped()) std::this_thread::yield();
     return Error{ErrorCode::kCancelled, "stopped"};
   });
   send(event_at(clock.wall_now(), "m1"));

@@ -1,3 +1,6 @@
+// Chat Completions as OpenAI's API reference has it in 2026, read leniently: servers differ in what
+// they leave out (ids, indices) and in the type of content and arguments.
+
 #include "integrations/llm/chat.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,6 @@
+// The bus must not wait, and a model takes its time: a queue and one thread between them. One
+// thread, so that the answers of a conversation come in the order of its questions.
+
 #include "integrations/llm/chat_desk.h"
 
 #include <utility>

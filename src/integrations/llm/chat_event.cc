@@ -1,3 +1,6 @@
+// InternalEventV2 has grown over versions of the platform: identity and channel are looked for
+// where each of them has put it.
+
 #include "integrations/llm/chat_event.h"
 
 #include <initializer_list>

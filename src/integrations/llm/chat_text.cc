@@ -1,3 +1,6 @@
+// One pass over a template: what is filled in is never looked at again, so that a chat message
+// cannot bring places of its own.
+
 #include "integrations/llm/chat_text.h"
 
 #include <functional>

@@ -1,3 +1,6 @@
+// Bytes become lines, lines events, events chunks, chunks a completion; each step keeps what is not
+// complete, so that it does not matter where the network cuts.
+
 #include "integrations/llm/completion_stream.h"
 
 #include <algorithm>

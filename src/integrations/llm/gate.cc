@@ -1,3 +1,5 @@
+// Anything but a plain yes is a no; the difference between off and unknown is only in the words.
+
 #include "integrations/llm/gate.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,6 @@
+// Retries live here and not in the transport: only here it is known that asking twice is harmless,
+// and that a stream which ends without its last chunk is no answer.
+
 #include "integrations/llm/llm_client.h"
 
 #include <algorithm>
@@ -67,7 +70,8 @@ struct ChatCompletions::Attempt {
 };
 
 std::string ChatCompletions::without_key(std::string text) const {
-  if (settings_.api_key.empty()) return text;
+  constexpr std::size_t kSecretBytesMin = 6;  // a placeholder such as "x" is no secret
+  if (settings_.api_key.size() < kSecretBytesMin) return text;
   for (std::size_t at = text.find(settings_.api_key); at != std::string::npos;
        at = text.find(settings_.api_key, at)) {
     text.replace(at, settings_.api_key.size(), "[key]");
@@ -147,6 +151,7 @@ Result<Completion> ChatCompletions::complete(const ChatRequest& request) {
   }
   post.body = json::write(encode_request(request, settings_.model));
   post.timeout = settings_.timeout;
+  const auto begun = clock_.monotonic_now();
   for (int attempt = 1;; ++attempt) {
     Attempt outcome = try_once(post);
     if (outcome.completion) return std::move(*outcome.completion);
@@ -156,6 +161,9 @@ Result<Completion> ChatCompletions::complete(const ChatRequest& request) {
     if (pause > settings_.pause_max) {
       outcome.error.message +=
           fmt::format("; it asks to wait {} s, which is too long", pause.count() / 1000);
+      return std::move(outcome.error);
+    }
+    if (clock_.monotonic_now() - begun + pause > settings_.total_max) {
       return std::move(outcome.error);
     }
     ++retries_;

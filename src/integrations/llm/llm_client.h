@@ -64,6 +64,7 @@ struct EndpointSettings {
   ModelSettings model;
   std::chrono::milliseconds timeout{60'000};  // of one attempt
   int attempts_max = 4;
+  std::chrono::milliseconds total_max{90'000};  // no attempt begins later than this
   std::chrono::milliseconds pause_first{500};   // doubles with each attempt, with jitter
   std::chrono::milliseconds pause_max{20'000};  // a server that asks for more is given up
 };

@@ -210,6 +210,7 @@ class FakeTransport final : public HttpTransport {
  public:
   Result<HttpHead> post(const HttpPost& request, const BodySink& sink) override {
     posts.push_back(request);
+    if (before) before();
     Reply reply = replies.empty() ? Reply{} : replies.front();
     if (!replies.empty()) replies.pop_front();
     if (reply.error) return *reply.error;
@@ -221,6 +222,7 @@ class FakeTransport final : public HttpTransport {
   }
   std::deque<Reply> replies;
   std::vector<HttpPost> posts;
+  std::function<void()> before;
 };
 
 class CapturedLog final : public Log {
@@ -354,6 +356,13 @@ TEST_F(ChatCompletionsTest, TheKeyIsNeitherLoggedNorInErrors) {
   EXPECT_THAT(out.error().message, Not(HasSubstr("secret")));
   EXPECT_THAT(log.text, Not(HasSubstr("secret")));
   EXPECT_THAT(log.text, HasSubstr("again"));
+}
+
+TEST_F(ChatCompletionsTest, DoesNotTryForEverWhenEachAttemptIsSlow) {
+  transport.before = [this] { clock.advance(milliseconds{50'000}); };
+  for (int i = 0; i < 9; ++i) transport.replies.push_back(failure(503));
+  EXPECT_FALSE(client.complete({}).ok());
+  EXPECT_EQ(transport.posts.size(), 2U);
 }
 
 TEST_F(ChatCompletionsTest, AShutdownEndsTheWait) {

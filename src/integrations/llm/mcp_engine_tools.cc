@@ -1,3 +1,7 @@
+// The MCP client is blocking and keeps one connection; a call that failed leaves it in doubt, so
+// the next one begins with a new connection. Writes are never sent again here: the caller knows
+// their id.
+
 #include "integrations/llm/mcp_engine_tools.h"
 
 namespace state_engine::llm {

@@ -1,3 +1,6 @@
+// The HTTP client is a coroutine, the bot a thread that waits: the runtime carries one for the
+// other.
+
 #include "integrations/llm/net_transport.h"
 
 #include <chrono>

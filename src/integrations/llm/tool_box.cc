@@ -1,3 +1,6 @@
+// Two kinds of results: JSON of ours for actions and refusals, with a word on what to do next, and
+// the engine's own answers, cut to a size that a model can read.
+
 #include "integrations/llm/tool_box.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// One table of names and one reader of parameters for effects, configuration and tools.
+
 #include "integrations/obs/command.h"
 
 #include <fmt/format.h>

@@ -97,7 +97,7 @@ class Director final : private SessionHost, private Desk {
   void read_state();
   void on_state_part(const Reply& reply, void (Director::*use)(const json::Object&));
   void use_version(const json::Object& data);
-  void use_scenes(const json::Object& data) { scene_.on_list(data); }
+  void use_scenes(const json::Object& data) { scene_.on_list(data, restarted_); }
   void use_stream(const json::Object& data) { stream_.on_first_status(data); }
   void use_recording(const json::Object& data) { recording_.on_first_status(data); }
   void become_ready();

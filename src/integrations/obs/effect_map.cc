@@ -1,3 +1,6 @@
+// Texts of the event are put in as they are and never read again for places: what a viewer can
+// write into an event stays text.
+
 #include "integrations/obs/effect_map.h"
 
 #include <fmt/format.h>

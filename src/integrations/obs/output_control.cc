@@ -18,6 +18,9 @@ constexpr milliseconds kBeginTime{5'000};  // from an accepted start to STARTING
 constexpr milliseconds kStopTime{20'000};  // from an accepted stop to STOPPED
 constexpr milliseconds kPauseTime{2'000};  // from an accepted pause to PAUSED
 
+// OBS 29 never ends a recording that was paused and resumed within one frame.
+constexpr milliseconds kPauseGap{300};
+
 bool flag(const json::Object& data, std::string_view name) {
   const json::Value* const value = json::find(data, name);
   return value != nullptr && value->is_bool() && value->get_bool();
@@ -175,6 +178,14 @@ void OutputControl::pause(Ticket ticket, bool paused) {
     return;
   }
   for_pause_.push_back({ticket, paused});
+  const MonotonicTime left = pause_not_before_ - desk_.now();
+  if (left.count() <= 0) return send_pause(paused);
+  desk_.after(std::chrono::ceil<milliseconds>(left), [this, paused] {
+    if (state_ == OutputState::kOn && paused_ != paused) send_pause(paused);
+  });
+}
+
+void OutputControl::send_pause(bool paused) {
   desk_.ask({request(paused ? "Pause" : "Resume")}, [this](const std::vector<Reply>& replies) {
     const Reply reply = verdict(replies);
     if (!reply.ok()) return end_pause(failed(refusal(reply)));
@@ -246,6 +257,7 @@ void OutputControl::on_event(const json::Object& data) {
     if (!reconnecting_ && state_ != OutputState::kStopping) enter_on("OBS has reconnected");
   } else if (state == "PAUSED" || state == "RESUMED") {
     paused_ = state == "PAUSED";
+    pause_not_before_ = desk_.now() + kPauseGap;
     enter_on(paused_ ? "it was paused" : "it was resumed");
     end_pause(failed("a later command wants the opposite"));
   }

@@ -70,6 +70,7 @@ class OutputControl {
   void try_start();
   void send_start();
   void send_stop();
+  void send_pause(bool paused);
   void check_status(const std::function<void()>& then = {});
   void on_status(const json::Object& data);
   void enter_on(const std::string& why);
@@ -88,6 +89,7 @@ class OutputControl {
   bool paused_ = false;
   std::uint64_t attempt_ = 0;  // tells late checks of an earlier start or stop
   MonotonicTime start_not_before_{};
+  MonotonicTime pause_not_before_{};
   std::string output_path_;
   std::vector<Ticket> for_on_;
   std::vector<Ticket> for_off_;

@@ -1,3 +1,5 @@
+// One report at a time, so that the engine sees the order in which OBS did things.
+
 #include "integrations/obs/reporter.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,6 @@
+// OBS answers a switch before the transition and reports it afterwards, with one report for all
+// switches within one transition and none for the scene that is on air already.
+
 #include "integrations/obs/scene_control.h"
 
 #include <algorithm>
@@ -85,14 +88,13 @@ void SceneControl::set_current(std::string name, const std::string& reason) {
   }
 }
 
-void SceneControl::on_list(const json::Object& data) {
+void SceneControl::on_list(const json::Object& data, bool another_run) {
   on_list_changed(data);
   const auto name = json::find_string(data, "currentProgramSceneName");
   if (!name || name->empty()) return;
-  // Right after connecting: what OBS shows is not somebody's decision against ours.
-  const std::string keep = wanted_;
+  const std::string before = wanted_;
   set_current(*name, "OBS shows it");
-  if (wanted_.empty()) wanted_ = keep;
+  if (another_run) wanted_ = before;
 }
 
 void SceneControl::on_list_changed(const json::Object& data) {

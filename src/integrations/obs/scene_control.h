@@ -23,8 +23,8 @@ class SceneControl {
 
   void switch_to(Ticket ticket, const std::string& scene);
 
-  // The answer to GetSceneList.
-  void on_list(const json::Object& data);
+  // The answer to GetSceneList. In another run of OBS its scene is nobody's decision against ours.
+  void on_list(const json::Object& data, bool another_run);
   // CurrentProgramSceneChanged.
   void on_changed(const json::Object& data);
   // SceneListChanged: the names alone.

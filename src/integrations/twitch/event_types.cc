@@ -1,3 +1,6 @@
+// One row for each type that the reference platform lists, and the ads: what a subscription needs.
+// A table and no generated code: Twitch adds types often, and configuration can name any of them.
+
 #include "integrations/twitch/event_types.h"
 
 #include <algorithm>
@@ -29,7 +32,8 @@ constexpr auto kTypes = std::to_array<EventType>({
     {"channel.ad_break.begin", "1", Condition::kBroadcaster, "channel:read:ads"},
     {"channel.ban", "1", Condition::kBroadcaster, "channel:moderate"},
     {"channel.unban", "1", Condition::kBroadcaster, "channel:moderate"},
-    {"channel.moderate", "2", Condition::kBroadcasterAndModerator, "channel:moderate"},
+    // Needs a scope for each kind of action; Twitch names the one that is missing.
+    {"channel.moderate", "2", Condition::kBroadcasterAndModerator, ""},
     {"channel.chat.message", "1", Condition::kBroadcasterAndUser, "user:read:chat"},
     {"channel.chat.message_delete", "1", Condition::kBroadcasterAndUser, "user:read:chat"},
 });

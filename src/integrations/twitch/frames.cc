@@ -1,3 +1,6 @@
+// Decoding is strict about what we rely on and blind to the rest: Twitch adds members and kinds.
+// Lengths are bounded here, because ids end up in sets and logs.
+
 #include "integrations/twitch/frames.h"
 
 #include <array>

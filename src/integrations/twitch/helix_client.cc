@@ -1,3 +1,7 @@
+// One way through for every call: token, send, on 401 renew and send again, then a status becomes a
+// code by what the caller can do about it. Twitch's message texts are shown, never parsed, with one
+// exception: 400 for a dead session looks like 400 for a wrong body but for its message.
+
 #include "integrations/twitch/helix_client.h"
 
 #include <algorithm>
@@ -45,6 +49,12 @@ ListedSubscription to_listed(const json::Object& item) {
   const json::Value* condition = json::find(item, "condition");
   if (condition != nullptr && condition->is_object()) out.condition = condition->get_object();
   return out;
+}
+
+// Outside the coroutines: g++ 12 cannot build nested initializer lists inside one.
+void log_unwritten(Log& log, const std::string& error) {
+  log.error("the renewed Twitch tokens are in use but not on disk; make the file writable",
+            {{"error", error}});
 }
 
 Error bad_answer(std::string_view what) {
@@ -128,8 +138,7 @@ boost::asio::awaitable<Status> HelixClient::refresh_alone() {
   const Status stored = tokens_.store_refreshed(*answer, clock_.wall_now());
   if (!stored.ok() && stored.error().code != ErrorCode::kUnavailable) co_return stored;
   if (!stored.ok()) {
-    log_.error("the renewed Twitch tokens are in use but not on disk; make the file writable",
-               {{"error", stored.error().message}});
+    log_unwritten(log_, stored.error().message);
   }
   co_return Status();
 }

@@ -1,3 +1,6 @@
+// An event and an answer of Helix take the same way: the answer is made into the event that would
+// have told it, so that there is one mapping and one set of rules in the configuration.
+
 #include "integrations/twitch/mapping.h"
 
 #include <algorithm>

@@ -156,6 +156,11 @@ HttpResponse MockTwitch::control_revoke(const json::Object& body) {
     MockSubscription* subscription = world_.find(id);
     subscription->status = status;
     revoked += 1;
+    if (subscription->method == "webhook") {
+      send_webhook(*subscription, "revocation", {}, world_.new_id(),
+                   twitch_time(clock_.wall_now()));
+      continue;
+    }
     for (auto& [key, session] : sessions_) {
       if (!session.live || session.id != subscription->session_id) continue;
       send(session, "revocation", {{"subscription", subscription->to_json()}});

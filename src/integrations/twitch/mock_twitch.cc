@@ -19,6 +19,7 @@ using net::HttpRequest;
 using net::HttpResponse;
 
 constexpr std::chrono::milliseconds kTick{20};
+constexpr std::chrono::milliseconds kStopWait{5'000};
 constexpr std::chrono::seconds kKeepaliveMax{600};
 constexpr std::size_t kInboundBytesMax = 64 * 1024;
 constexpr std::uint16_t kClosedInbound = 4001;
@@ -93,7 +94,10 @@ MockTwitch::MockTwitch(net::IoRuntime& runtime, MockTwitchOptions options, const
       random_(random),
       log_(log),
       world_(options_.world, random),
-      tasks_("mock twitch", log) {}
+      tasks_("mock twitch", log) {
+  auto tls = net::TlsContext::create({});
+  if (tls.ok()) http_.emplace(std::move(*tls));
+}
 
 MockTwitch::~MockTwitch() = default;
 
@@ -129,7 +133,9 @@ void MockTwitch::start() {
 
 boost::asio::awaitable<void> MockTwitch::stop() {
   tasks_.cancel();
-  if (!co_await tasks_.wait(std::chrono::seconds{5})) log_.error("the mock's clock did not stop");
+  // Named values: g++ 12 miscompiles temporaries around a co_await in a condition.
+  const bool stopped = co_await tasks_.wait(kStopWait);
+  if (!stopped) log_.error("the mock's clock did not stop");
 }
 
 // ---- HTTP -------------------------------------------------------------------------------------
@@ -196,6 +202,10 @@ HttpResponse MockTwitch::helix_answer(const HttpRequest& request) {
     if (request.method != "POST") return HttpResponse::text(405, "use GET, POST or DELETE\n");
     const auto body = json::parse(request.body);
     const MockReply reply = world_.subscribe(who, body.ok() ? *body : json::Value());
+    if (reply.status == 202) {
+      const json::Value& made = reply.body.at("data").at(0);
+      challenge(std::string(made.at("id").as_string()));
+    }
     for (auto& [key, session] : sessions_) {
       if (world_.enabled_of(session.id) > 0) session.had_subscription = true;
     }
@@ -303,6 +313,13 @@ void MockTwitch::send(Session& session, std::string_view type, json::Object payl
 void MockTwitch::deliver(const Delivery& delivery) {
   const MockSubscription* subscription = world_.find(delivery.subscription_id);
   if (subscription == nullptr || subscription->status != "enabled") return;
+  if (subscription->method == "webhook") {
+    for (int i = 0; i < delivery.repeat; ++i) {
+      send_webhook(*subscription, "notification", {{"event", delivery.event}}, delivery.message_id,
+                   delivery.timestamp);
+    }
+    return;
+  }
   const json::Object envelope{
       {"metadata", json::Object{{"message_id", delivery.message_id},
                                 {"message_type", "notification"},

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "integrations/twitch/mock_world.h"
+#include "net/http_client.h"
 #include "net/http_server.h"
 #include "net/io_runtime.h"
 #include "net/task_group.h"
@@ -34,6 +35,7 @@ struct MockTwitchOptions {
   std::chrono::seconds keepalive_min{10};              // Twitch's; shorter ones make tests short
   std::chrono::milliseconds subscribe_window{10'000};  // no subscription by then: close 4003
   std::chrono::milliseconds reconnect_grace{30'000};
+  bool plain_webhooks = false;  // call https callbacks by http: no proxy is in front of them
 };
 
 // The parameters of a query or of a form body, decoded.
@@ -100,6 +102,14 @@ class MockTwitch {
   void welcome(Session& session);
   void send(Session& session, std::string_view type, json::Object payload);
   void deliver(const Delivery& delivery);
+  // The webhook sender (mock_webhooks.cc).
+  void send_webhook(const MockSubscription& subscription, std::string_view type,
+                    json::Object payload, const std::string& message_id,
+                    const std::string& timestamp);
+  void challenge(const std::string& subscription_id);
+  boost::asio::awaitable<void> post_webhook(MockSubscription subscription, std::string type,
+                                            std::string body, std::string message_id,
+                                            std::string timestamp);
   void tick();
   void tick_session(Session& session, Timestamp now);
   MockCaller caller(const net::HttpRequest& request) const;
@@ -139,6 +149,8 @@ class MockTwitch {
   std::vector<Failure> failures_;
   std::map<std::string, std::int64_t> counts_;  // requests by method and path
   std::string base_;                            // "127.0.0.1:8080", as the client addressed it
+  std::map<std::string, int> failed_posts_;     // in a row, by subscription id
+  std::optional<net::HttpClient> http_;
   net::TaskGroup tasks_;
 };
 

@@ -1,3 +1,7 @@
+// One at a time, on purpose: two proposals for one key that are under way together could land in
+// either order. A proposal that is refused for now blocks those behind it, as the engine is then
+// refusing everybody.
+
 #include "integrations/twitch/proposal_queue.h"
 
 #include <utility>

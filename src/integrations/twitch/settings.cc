@@ -1,3 +1,5 @@
+// Defaults, and the rules that concern several parts of the settings at once.
+
 #include "integrations/twitch/settings.h"
 
 #include <set>

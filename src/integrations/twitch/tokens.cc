@@ -1,3 +1,6 @@
+// The file is the truth: it is read again before a token counts as bad, and written before a new
+// one is used for long. Values are checked for what could break a header, and never shown.
+
 #include "integrations/twitch/tokens.h"
 
 #include <algorithm>

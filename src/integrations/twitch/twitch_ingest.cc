@@ -52,6 +52,14 @@ void log_subscription_failure(Log& log, std::string_view type, const std::string
             {{"type", type}, {"channel", login}, {"scope", scope}, {"error", error}});
 }
 
+void log_left_over(Log& log, std::size_t count) {
+  log.warn("proposals were not handed over; the next start asks Twitch again", {{"count", count}});
+}
+
+void log_no_connection(Log& log, const std::string& error) {
+  log.debug("no connection to Twitch", {{"error", error}});
+}
+
 void log_trouble(Log& log, std::string_view doing, const std::string& error) {
   log.error("Twitch", {{"doing", doing}, {"error", error}});
 }
@@ -123,16 +131,18 @@ awaitable<void> TwitchIngest::stop(milliseconds grace) {
   };
   co_await boost::asio::co_spawn(strand_, std::move(close), boost::asio::use_awaitable);
   if (server_) co_await server_->shutdown(grace);
-  if (!co_await tasks_.wait(kStopWait)) with_.log.error("the Twitch ingest did not stop");
-  if (co_await queue_task_.wait(grace)) co_return;
+  const bool stopped = co_await tasks_.wait(kStopWait);
+  if (!stopped) with_.log.error("the Twitch ingest did not stop");
+  const bool drained = co_await queue_task_.wait(grace);
+  if (drained) co_return;
   auto abandon = [this]() -> awaitable<void> {
-    with_.log.warn("proposals were not handed over; the next start asks Twitch again",
-                   {{"count", queue_.waiting()}});
+    log_left_over(with_.log, queue_.waiting());
     queue_.abandon();
     co_return;
   };
   co_await boost::asio::co_spawn(strand_, std::move(abandon), boost::asio::use_awaitable);
-  if (!co_await queue_task_.wait(kStopWait)) with_.log.error("the proposal queue did not stop");
+  const bool ended = co_await queue_task_.wait(kStopWait);
+  if (!ended) with_.log.error("the proposal queue did not stop");
 }
 
 awaitable<void> TwitchIngest::sleep(milliseconds duration) {
@@ -279,7 +289,7 @@ awaitable<void> TwitchIngest::serve_socket(SocketId id, std::string url) {
   auto connected = co_await net::connect_websocket(std::move(request), tls_);
   std::uint16_t code = 0;
   if (!connected.ok()) {
-    with_.log.debug("no connection to Twitch", {{"error", connected.error().message}});
+    log_no_connection(with_.log, connected.error().message);
   } else if (stopping()) {
     (*connected)->abort();
   } else {

@@ -1,3 +1,6 @@
+// EventSub over webhooks (Twitch, "Handling Webhook Events"). Nothing of a message is read before
+// its signature was compared, except its size.
+
 #include "integrations/twitch/webhook.h"
 
 #include <algorithm>

@@ -307,12 +307,14 @@ asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
 
 asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message, RequestContext&) {
   std::vector<std::string> items;
+  items.reserve(resources.size());
   for (const auto& resource : resources) items.push_back(json::write(describe(resource, "uri")));
   co_return list_outcome(message, "resources", items);
 }
 
 asio::awaitable<Outcome> Server::Registry::templates_list(const Message& message, RequestContext&) {
   std::vector<std::string> items;
+  items.reserve(templates.size());
   for (const auto& item : templates) items.push_back(json::write(describe(item, "uriTemplate")));
   co_return list_outcome(message, "resourceTemplates", items);
 }
@@ -349,6 +351,7 @@ asio::awaitable<Outcome> Server::Registry::resources_read(const Message& message
 
 asio::awaitable<Outcome> Server::Registry::prompts_list(const Message& message, RequestContext&) {
   std::vector<std::string> items;
+  items.reserve(prompts.size());
   for (const auto& prompt : prompts) items.push_back(json::write(describe(prompt)));
   co_return list_outcome(message, "prompts", items);
 }

@@ -63,8 +63,7 @@ boost::asio::awaitable<Result<std::string>> because(Engine& engine,
 
 boost::asio::awaitable<Result<json::Object>> recent_rules(Engine& engine, std::string rule,
                                                           std::int64_t limit) {
-  auto evaluations =
-      co_await engine.recent_rules(std::move(rule), static_cast<std::size_t>(limit));
+  auto evaluations = co_await engine.recent_rules(std::move(rule), static_cast<std::size_t>(limit));
   json::Array list;
   std::string text;
   for (RuleEvaluation& evaluation : evaluations) {

@@ -29,7 +29,8 @@ constexpr std::string_view kResult =
     R"("key":{"type":"string"},"version":{"type":"integer","description":"Version after it"},)"
     R"("previousVersion":{"type":"integer"},"seq":{"type":"integer"},)"
     R"("committedAt":{"type":"string"},"duplicate":{"type":"boolean",)"
-    R"("description":"This id was decided before; this is that decision"},)"
+    R"("description":"This id was decided before; this is that decision. explain tells what )"
+    R"(its rules did"},)"
     R"("unconditional":{"type":"boolean","description":"No expectedVersion: last writer won"},)"
     R"("dryRun":{"type":"boolean"},"derived":{"type":"array","items":{"type":"object"},)"
     R"("description":"Mutations that rules added in the same commit"},)"
@@ -133,17 +134,17 @@ constexpr std::array<ToolText, 6> kTools{{
      R"({"type":"object","properties":{"mutationId":{"type":"string"},"key":{"type":"string"},)"
      R"("rule":{"type":"string","description":"A rule id: why it did or did not match"},)"
      R"("recent":{"type":"integer","minimum":1,"maximum":512,"description":)"
-     R"("Instead of a mutation: the last evaluations of rules (of `rule`, if given)"}},)"
+     R"("Instead of a mutation: the last evaluations of rules, of `rule` if given"}},)"
      R"("additionalProperties":false})",
      R"({"type":"object","properties":{"subject":{"type":"object"},)"
      R"("causes":{"type":"array","items":{"type":"object"}},)"
      R"("consequences":{"type":"array","items":{"type":"object"}},)"
      R"("rejectedSince":{"type":"array","items":{"type":"object"}},)"
      R"("rule":{"type":"object"},)"
-      R"("recent":{"type":"array","items":{"type":"object"}},)"
-      R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
-      R"(chain is left out; see get_history"},)"
-      R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
+     R"("recent":{"type":"array","items":{"type":"object"}},)"
+     R"("truncated":{"type":"boolean","description":"The answer would be too large: some of the )"
+     R"(chain is left out; see get_history"},)"
+     R"("current":SNAPSHOT,"text":{"type":"string"}},"required":["text"]})"},
 }};
 
 void replace_all(std::string& text, std::string_view what, std::string_view with) {

@@ -42,9 +42,8 @@ json::Object encode_verdict(const RuleVerdict& verdict) {
 
 std::string recent_text(const RecentEvaluation& recent) {
   const RuleEvaluation& evaluation = recent.evaluation;
-  std::string text =
-      fmt::format("{} seq {} {}: {}", format_rfc3339(evaluation.at), evaluation.seq, evaluation.key,
-                  rule_words(evaluation));
+  std::string text = fmt::format("{} seq {} {}: {}", format_rfc3339(evaluation.at), evaluation.seq,
+                                 evaluation.key, rule_words(evaluation));
   if (!recent.because.empty()) text += "; " + recent.because;
   return text + "\n";
 }

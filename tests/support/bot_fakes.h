@@ -1,9 +1,10 @@
 // Fakes for the bot's tests: an engine in memory that answers as the real one, with hooks to change
 // the state at bad moments, and a model that follows a script.
 
-#ifndef STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
-#define STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
+#ifndef STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
+#define STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -75,6 +76,7 @@ class FakeEngine final : public EngineTools {
   std::function<void()> before_write;  // between the bot's read and its write
   std::function<void()> after_write;
   int lost_answers = 0;   // so many writes happen without the answer coming through
+  bool busy = false;      // writes are refused without being decided
   std::string down;       // why it cannot be reached; empty = it can
   std::string leave_out;  // a key that answers do not mention
 
@@ -111,6 +113,7 @@ class FakeEngine final : public EngineTools {
   Result<ToolAnswer> write(std::string_view tool, const json::Object& arguments) {
     if (before_write) before_write();
     proposals.push_back(arguments);
+    if (busy) return refusal("unavailable");
     const std::string id(arguments.at("id").as_string());
     if (decided.contains(id)) {
       return decided[id] == json::write(arguments) ? accepted(true) : refusal("id_reused");
@@ -227,4 +230,4 @@ inline ChatMessage chat_of(std::string text, std::string id = "m1") {
 
 }  // namespace state_engine::llm::testing
 
-#endif  // STATE_ENGINE_INTEGRATIONS_LLM_BOT_FAKES_TEST_H_
+#endif  // STATE_ENGINE_TESTS_SUPPORT_BOT_FAKES_H_
