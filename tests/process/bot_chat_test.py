@@ -106,7 +106,7 @@ class Chat(nats.NatsTest):
         # An effect of the rule has the same correlation id.
         answer = next(message for message in client.messages(answers)
                       if message.json()["correlationId"] == "corr-m1" and
-                      message.json()["candidates"])
+                      [item["source"] for item in message.json()["candidates"]] == ["robo"])
         body = answer.json()
         self.assertEqual(body["egress"], {"destination": "ingress-1", "connector": "twitch",
                                           "channel": "#pizza"})
