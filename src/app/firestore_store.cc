@@ -2,12 +2,17 @@
 
 #include "app/firestore_store.h"
 
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include <fmt/format.h>
 
 namespace state_engine {
 namespace {
+
+constexpr std::chrono::seconds kOpenPatience{15};
+constexpr std::chrono::milliseconds kOpenPause{500};
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -42,7 +47,15 @@ Result<std::unique_ptr<FirestoreStateStore>> open_firestore(const FirestoreSetti
   options.clock = &clock;
   options.random = &random;
   options.log = &log;
+  // A service that starts together with its database waits for it a while.
+  const auto patience = std::chrono::steady_clock::now() + kOpenPatience;
   auto store = FirestoreStateStore::open(options);
+  while (!store.ok() && store.error().code == ErrorCode::kUnavailable &&
+         std::chrono::steady_clock::now() < patience) {
+    log.warn("Firestore does not answer yet; trying again", {{"error", store.error().message}});
+    std::this_thread::sleep_for(kOpenPause);
+    store = FirestoreStateStore::open(options);
+  }
   if (!store.ok()) {
     return Error{store.error().code,
                  fmt::format("{} cannot be used: {}", settings.describe(), store.error().message)};

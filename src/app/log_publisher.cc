@@ -23,6 +23,8 @@ constexpr std::size_t kRepeatedMax = 1000;
 constexpr milliseconds kPoll{250};  // for what no change event announces
 constexpr milliseconds kRetry{250};
 constexpr milliseconds kSaveEvery{1000};  // a cursor costs a durable write
+constexpr std::chrono::seconds kLookEvery{15};
+constexpr std::chrono::seconds kLeftAfter{3};  // a living engine saves its cursor every second
 constexpr std::chrono::seconds kStopMost{5};
 constexpr std::chrono::seconds kDrainMost{2};
 
@@ -114,8 +116,6 @@ LogPublisher::Awaitable<bool> LogPublisher::load_cursor() {
     if (cursor.ok() && head.ok()) {
       cursor_ = saved_ = *cursor;
       engine_id_ = head->engine_id;
-      // A new engine among others has published nothing and has nothing to publish yet.
-      if (engine_.is_shared() && cursor_ == 0) cursor_ = head->seq;
       if (cursor_ > head->seq) {
         // A store from a backup: what it logs from now on has numbers that were published before.
         log_.warn("the log ends before what was published from it",
@@ -133,6 +133,9 @@ LogPublisher::Awaitable<void> LogPublisher::run() {
   // Outcomes are named: g++ 12 compiles an await in the condition of a loop's branch to a trap.
   const bool loaded = co_await load_cursor();
   if (!loaded) co_return;
+  // Known to the others from now on, should this engine end before it saves again.
+  if (store_.shared() != nullptr) co_await store_.save_cursor(kCursor, cursor_);
+  co_await publish_left(true);
   while (!stopping()) {
     const bool published = co_await publish_some();
     if (!published) {
@@ -142,6 +145,7 @@ LogPublisher::Awaitable<void> LogPublisher::run() {
     co_await save_cursor(false);
     if (cursor_ < engine_.view().seq()) continue;
     co_await publish_repeated();
+    co_await publish_left(false);
     co_await wake_.wait(kPoll);
   }
   const auto until = Steady::now() + kDrainMost;
@@ -198,7 +202,14 @@ LogPublisher::Awaitable<Result<LogPublisher::Page>> LogPublisher::next_page() {
     auto head = co_await store_.head();
     if (head.ok() && entries->empty()) engine_id_ = head->engine_id;
   }
-  for (const LogEntry& entry : *entries) {
+  const Status added = co_await add_messages(*entries, page);
+  if (!added.ok()) co_return added.error();
+  co_return page;
+}
+
+LogPublisher::Awaitable<Status> LogPublisher::add_messages(const std::vector<LogEntry>& entries,
+                                                           Page& page) {
+  for (const LogEntry& entry : entries) {
     const std::string id = fmt::format("{}:{}", entry.engine_id, entry.seq);
     if (entry.proposal.op != Op::kExpire) {  // nobody proposed an expiry
       page.messages.push_back(result_message(entry));
@@ -213,7 +224,51 @@ LogPublisher::Awaitable<Result<LogPublisher::Page>> LogPublisher::next_page() {
                                        wire::encode_change(*change), change->correlation_id));
     page.seqs.push_back(entry.seq);
   }
-  co_return page;
+  co_return Status();
+}
+
+// ---- What engines that are gone did not publish ------------------------------------------------
+
+LogPublisher::Awaitable<void> LogPublisher::publish_left(bool now) {
+  SharedStore* const shared = store_.shared();
+  if (shared == nullptr || (!now && Steady::now() < looked_at_ + kLookEvery)) co_return;
+  looked_at_ = Steady::now();
+  const Timestamp before = engine_.now() - kLeftAfter;
+  auto left = co_await shared->left_cursors(kCursor, before);
+  if (!left.ok()) co_return;
+  for (PublishCursor& cursor : *left) {
+    bool more = true;
+    while (more && !stopping()) more = co_await publish_left_page(*shared, cursor);
+  }
+}
+
+// The next page of an engine that is gone; false if there is none or it could not be published.
+LogPublisher::Awaitable<bool> LogPublisher::publish_left_page(SharedStore& shared,
+                                                              PublishCursor& cursor) {
+  LogQuery query;
+  query.engine_id = cursor.engine_id;
+  query.after_seq = cursor.seq;
+  query.limit = kPageEntries;
+  auto entries = co_await store_.read_log(std::move(query));
+  if (!entries.ok() || entries->empty()) co_return false;
+  Page page;
+  const Status added = co_await add_messages(*entries, page);
+  if (!added.ok()) co_return false;
+  const std::size_t count = page.messages.size();
+  const auto outcomes = co_await bus_.publish_all(std::move(page.messages));
+  for (const PublishOutcome outcome : outcomes) {
+    if (outcome == PublishOutcome::kRetry) co_return false;
+  }
+  cursor.seq = page.last_seq;
+  log_published(cursor, count);
+  PublishCursor saved = cursor;  // named: g++ 12 destroys a braced one twice
+  const Status kept = co_await shared.save_left_cursor(kCursor, std::move(saved));
+  co_return kept.ok();
+}
+
+void LogPublisher::log_published(const PublishCursor& cursor, std::size_t messages) const {
+  log_.info("published what another engine left",
+            {{"engineId", cursor.engine_id}, {"messages", messages}});
 }
 
 BusMessage LogPublisher::result_message(const LogEntry& entry) const {
@@ -234,9 +289,12 @@ LogPublisher::Awaitable<Result<ChangeEvent>> LogPublisher::change_of(const LogEn
   {
     const std::lock_guard lock(mutex_);
     const auto known = recent_.find(entry.seq);
-    if (known != recent_.end()) co_return known->second;
+    if (known != recent_.end() && known->second.engine_id == entry.engine_id) {
+      co_return known->second;
+    }
   }
-  std::int64_t before = entry.seq;
+  // Where engines share a log, the numbers of two of them say nothing about order.
+  std::int64_t before = store_.shared() == nullptr ? entry.seq : 0;
   while (entry.previous_version > 0) {
     LogQuery query;
     query.key = entry.proposal.key;
@@ -247,10 +305,11 @@ LogPublisher::Awaitable<Result<ChangeEvent>> LogPublisher::change_of(const LogEn
     if (!earlier.ok()) co_return earlier.error();
     if (earlier->empty()) break;
     for (const LogEntry& candidate : *earlier) {
-      before = candidate.seq;
-      if (!candidate.accepted) continue;
+      if (before != 0) before = candidate.seq;
+      if (candidate.resulting_version != entry.previous_version) continue;
       co_return change_event(entry, candidate.resulting_value.value_or(json::Value()));
     }
+    if (before == 0) break;
   }
   co_return change_event(entry, json::Value());
 }

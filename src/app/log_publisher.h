@@ -26,6 +26,7 @@
 #include "net/task_group.h"
 #include "net/wake_signal.h"
 #include "ports/bus.h"
+#include "ports/shared_store.h"
 #include "ports/state_store.h"
 
 namespace state_engine {
@@ -65,6 +66,10 @@ class LogPublisher {
   Awaitable<void> publish_repeated();
   Awaitable<void> save_cursor(bool now);
   Awaitable<Result<Page>> next_page();
+  Awaitable<Status> add_messages(const std::vector<LogEntry>& entries, Page& page);
+  Awaitable<void> publish_left(bool now);
+  Awaitable<bool> publish_left_page(SharedStore& shared, PublishCursor& cursor);
+  void log_published(const PublishCursor& cursor, std::size_t messages) const;
   Awaitable<Result<ChangeEvent>> change_of(const LogEntry& entry);
   BusMessage result_message(const LogEntry& entry) const;
   bool stopping();
@@ -87,7 +92,8 @@ class LogPublisher {
   std::int64_t cursor_ = 0;
   std::int64_t saved_ = 0;
   Steady::time_point saved_at_{};
-  bool faulty_ = false;  // the last read or save of the store failed
+  Steady::time_point looked_at_{};  // when the other engines' cursors were read
+  bool faulty_ = false;             // the last read or save of the store failed
 };
 
 }  // namespace state_engine

@@ -10,6 +10,7 @@
 #define STATE_ENGINE_PORTS_SHARED_STORE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,12 @@ struct PrefixPage {
   bool more = false;
 };
 
+// How far one engine has published its log.
+struct PublishCursor {
+  std::string engine_id;
+  std::int64_t seq = 0;
+};
+
 class SharedStore {
  public:
   template <typename T>
@@ -61,6 +68,12 @@ class SharedStore {
 
   // Up to `limit` keys whose value is past its deadline, as other engines may have left them.
   virtual Awaitable<Result<std::vector<std::string>>> overdue(Timestamp now, std::size_t limit) = 0;
+
+  // The cursors `name` of other engines that were not saved since `before`: those engines are idle
+  // or gone, and what a gone one did not publish is for another to publish.
+  virtual Awaitable<Result<std::vector<PublishCursor>>> left_cursors(std::string name,
+                                                                     Timestamp before) = 0;
+  virtual Awaitable<Status> save_left_cursor(std::string name, PublishCursor cursor) = 0;
 };
 
 }  // namespace state_engine

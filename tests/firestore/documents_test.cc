@@ -200,7 +200,8 @@ TEST_F(FirestoreDocumentsTest, KeysThatCannotBeIdsAreHashedAndStayInOrder) {
                                          "a/c", "b",  looks_hashed, "h_zz", "z"};
   BatchBuilder batches;
   int number = 0;
-  for (const std::string& key : keys) batches.accept("m-" + std::to_string(++number), key, key);
+  for (const std::string& key : keys)
+    batches.accept("m-" + std::to_string(++number), key, json::Value(key));
   ASSERT_EQ(await(store_->commit(batches.take())).outcome, CommitOutcome::kCommitted);
   EXPECT_EQ(read("state", looks_hashed).at("key"), json::Value("a/b"));
 

@@ -124,8 +124,8 @@ TEST_P(FirestoreEnginesTest, OfTwoEnginesThatRaceForAVersionOneWinsEachRound) {
   for (int round = 0; round < kRounds; ++round) {
     std::vector<std::future<MutationResult>> answers;
     for (std::size_t e = 0; e < 2; ++e) {
-      Proposal proposal =
-          proposal_of(fmt::format("cas-{}-{}", round, e), "lock", Op::kSet, fmt::format("e{}", e));
+      Proposal proposal = proposal_of(fmt::format("cas-{}-{}", round, e), "lock", Op::kSet,
+                                      json::Value(std::string_view(e == 0 ? "e0" : "e1")));
       proposal.expected_version = round;
       answers.push_back(engines_[e]->send(std::move(proposal)));
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
@@ -91,7 +92,10 @@ class LiveEngine {
 
   template <typename T>
   T wait(boost::asio::awaitable<T> task) {
-    return boost::asio::co_spawn(context_, std::move(task), boost::asio::use_future).get();
+    // Not use_future: it wants a T that can be made from nothing.
+    std::promise<T> promise;
+    boost::asio::co_spawn(context_, fulfil(std::move(task), &promise), boost::asio::detached);
+    return promise.get_future().get();
   }
   void wait_for_nothing(boost::asio::awaitable<void> task) {
     boost::asio::co_spawn(context_, std::move(task), boost::asio::use_future).get();
@@ -102,6 +106,12 @@ class LiveEngine {
   CountingSink sink;
 
  private:
+  template <typename T>
+  static boost::asio::awaitable<void> fulfil(boost::asio::awaitable<T> task,
+                                             std::promise<T>* promise) {
+    promise->set_value(co_await std::move(task));
+  }
+
   static json::Value testing_json(const std::string& text) { return must(json::parse(text)); }
 
   std::unique_ptr<FirestoreStateStore> store_;

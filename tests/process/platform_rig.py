@@ -139,7 +139,7 @@ class Load(threading.Thread):
     def __init__(self, server):
         super().__init__(daemon=True)
         self._server = server
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self._client = None
         self.sent = []       # proposals that the server stored, in order
         self.retries = 0
@@ -148,7 +148,7 @@ class Load(threading.Thread):
     def run(self):
         try:
             number = 0
-            while not self._stop.is_set():
+            while not self._ended.is_set():
                 self._store(self._proposal(number))
                 number += 1
                 time.sleep(0.005)
@@ -185,7 +185,7 @@ class Load(threading.Thread):
                 time.sleep(0.1)
 
     def finish(self):
-        self._stop.set()
+        self._ended.set()
         self.join(90)
         if self.fault:
             raise self.fault
@@ -367,9 +367,12 @@ def proof(platform, load):
         assert len(accepted) == 1, f"{mutation_id} was answered in two ways: {told}"
     lines.append(f"{sum(map(len, results.values()))} results for {len(ids)} proposals, never two "
                  "that disagree")
-    effects = platform.effects()
-    ons = sum(p["key"] == "stream.state" and p["value"] == "on" for p in sent)
-    unique = {effect["id"] for effect in effects}
-    assert len(unique) == ons, f"{len(unique)} effects for {ons} times on"
-    lines.append(f"{ons} times on: {len(unique)} effects on {nats.EGRESS}")
+    ons = {p["id"] for p in sent if p["key"] == "stream.state" and p["value"] == "on"}
+    told = {}
+    for effect in platform.effects():
+        told.setdefault(effect["correlationId"], set()).add(json.dumps(effect, sort_keys=True))
+    caused = {cause: bodies for cause, bodies in told.items() if cause in set(ids)}
+    assert set(caused) == ons, f"effects without a cause or the reverse: {set(caused) ^ ons}"
+    assert all(len(bodies) == 1 for bodies in caused.values()), "an effect was sent in two ways"
+    lines.append(f"{len(ons)} times on: one effect each on {nats.EGRESS}")
     return lines

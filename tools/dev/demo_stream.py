@@ -35,8 +35,8 @@ def play(rig, shots):
     rig.await_value("stream.state", "on")
     say(f"stream.state = on, {time.monotonic() - pressed:.1f} s after the button")
     rig.await_scene("Live")
-    say(f"OBS shows \"Live\", {time.monotonic() - pressed:.1f} s after the button; the middle pixel "
-        f"of its picture is {rig.pixel('Live')}")
+    say(f"OBS shows \"Live\", {time.monotonic() - pressed:.1f} s after the button; the middle "
+        f"pixel of its picture is {rig.pixel('Live')}")
     rig.await_value("obs.scene", "Live")
     say("obs.scene = Live: OBS itself said so")
     say("the viewer asks the bot again:")

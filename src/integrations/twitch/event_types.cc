@@ -32,7 +32,8 @@ constexpr auto kTypes = std::to_array<EventType>({
     {"channel.ad_break.begin", "1", Condition::kBroadcaster, "channel:read:ads"},
     {"channel.ban", "1", Condition::kBroadcaster, "channel:moderate"},
     {"channel.unban", "1", Condition::kBroadcaster, "channel:moderate"},
-    {"channel.moderate", "2", Condition::kBroadcasterAndModerator, "channel:moderate"},
+    // Needs a scope for each kind of action; Twitch names the one that is missing.
+    {"channel.moderate", "2", Condition::kBroadcasterAndModerator, ""},
     {"channel.chat.message", "1", Condition::kBroadcasterAndUser, "user:read:chat"},
     {"channel.chat.message_delete", "1", Condition::kBroadcasterAndUser, "user:read:chat"},
 });

@@ -73,7 +73,8 @@ TEST_F(EventSubLinkTest, ConnectsWithTheKeepaliveAndASessionFollowsTheWelcome) {
   ASSERT_EQ(connects.size(), 1u);
   EXPECT_EQ(connects[0].url, "wss://eventsub.wss.twitch.tv/ws?keepalive_timeout_seconds=10");
   EXPECT_FALSE(link_.live());
-  go_live();
+  EXPECT_EQ(pick<SessionStarted>(link_.on_text(1, welcome(), now())).size(), 1u);
+  EXPECT_TRUE(link_.live());
 }
 
 TEST_F(EventSubLinkTest, ANotificationIsPassedOnOnce) {  // (1)

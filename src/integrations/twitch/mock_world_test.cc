@@ -27,7 +27,8 @@ class MockWorldTest : public testing::Test {
 
   MockReply subscribe(std::string_view type, std::string_view version, json::Object transport,
                       std::string_view user = "1001") {
-    return world_.subscribe(transport.at("method") == json::Value("webhook") ? app_ : user_,
+    const bool webhook = transport.at("method") == json::Value("webhook");
+    return world_.subscribe(webhook ? app_ : user_,
                             json::Object{{"type", type},
                                          {"version", version},
                                          {"condition", json::Object{{"broadcaster_user_id", user}}},

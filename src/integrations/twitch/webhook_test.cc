@@ -111,7 +111,8 @@ TEST_F(WebhookTest, OutsideTheReplayWindowNothingIsPassedOn) {  // (2)
 
 TEST_F(WebhookTest, SignedNonsenseIsAnswered400) {
   for (const char* body : {"", "null", "[]", "{", R"({"subscription":{}})", R"({"event":{}})"}) {
-    EXPECT_EQ(receiver_.receive(message(body, "notification", body), now()).status, 400) << body;
+    const std::string id = std::string("id-of-") + body;
+    EXPECT_EQ(receiver_.receive(message(body, "notification", id), now()).status, 400) << body;
   }
   EXPECT_EQ(receiver_.receive(message("{}", "webhook_callback_verification"), now()).status, 400);
   EXPECT_EQ(receiver_.receive(message("{}", "party", "p"), now()).status, 204);

@@ -33,6 +33,7 @@ json::Value rule_json(const RuleRecord& rule) {
   }
   object["reads"] = std::move(reads);
   if (!rule.error.empty()) object["error"] = rule.error;
+  if (!rule.held.empty()) object["held"] = rule.held;
   return object;
 }
 
@@ -45,6 +46,7 @@ RuleRecord rule_from(const json::Object& object) {
   rule.effects = static_cast<int>(json::find_int(object, "effects").value_or(0));
   rule.derived = static_cast<int>(json::find_int(object, "derived").value_or(0));
   rule.error = json::find_string(object, "error").value_or("");
+  rule.held = json::find_string(object, "held").value_or("");
   const json::Value* reads = json::find(object, "reads");
   if (reads == nullptr || !reads->is_array()) return rule;
   for (const json::Value& pair : reads->get_array()) {

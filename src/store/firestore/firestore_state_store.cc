@@ -152,8 +152,23 @@ StateStore::Awaitable<Result<std::int64_t>> FirestoreStateStore::cursor(std::str
 }
 
 StateStore::Awaitable<Status> FirestoreStateStore::save_cursor(std::string name, std::int64_t seq) {
-  return core_->writing.run(
-      [this, name = std::move(name), seq] { return core_->writer.save_cursor(name, seq); });
+  return core_->writing.run([this, name = std::move(name), seq] {
+    return core_->writer.save_cursor(name, core_->writer.owner(), seq);
+  });
+}
+
+StateStore::Awaitable<Result<std::vector<PublishCursor>>> FirestoreStateStore::left_cursors(
+    std::string name, Timestamp before) {
+  return core_->reading.run([this, name = std::move(name), before] {
+    return core_->log_reader.left_cursors(core_->writer.owner(), name, before);
+  });
+}
+
+StateStore::Awaitable<Status> FirestoreStateStore::save_left_cursor(std::string name,
+                                                                    PublishCursor cursor) {
+  return core_->writing.run([this, name = std::move(name), cursor = std::move(cursor)] {
+    return core_->writer.save_cursor(name, cursor.engine_id, cursor.seq);
+  });
 }
 
 StateStore::Awaitable<Status> FirestoreStateStore::close() {

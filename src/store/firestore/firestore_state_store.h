@@ -94,6 +94,9 @@ class FirestoreStateStore final : public StateStore, public SharedStore {
   Awaitable<Result<FreshState>> refresh(std::vector<std::string> keys, int attempt) override;
   Awaitable<Result<PrefixPage>> read_prefix(PrefixQuery query) override;
   Awaitable<Result<std::vector<std::string>>> overdue(Timestamp now, std::size_t limit) override;
+  Awaitable<Result<std::vector<PublishCursor>>> left_cursors(std::string name,
+                                                             Timestamp before) override;
+  Awaitable<Status> save_left_cursor(std::string name, PublishCursor cursor) override;
 
  private:
   struct Core;

@@ -256,6 +256,24 @@ Result<std::int64_t> LogReader::cursor(const std::string& engine_id, const std::
   return FieldReader(*found->front()).integer("seq").value_or(0);
 }
 
+Result<std::vector<PublishCursor>> LogReader::left_cursors(const std::string& own,
+                                                           const std::string& name,
+                                                           Timestamp before) {
+  Query query(collections::kCursors);
+  query.where("name", Query::kEqual, name);
+  const auto answer = calls_.query(query.built());
+  if (!answer.ok()) return answer.error();
+  std::vector<PublishCursor> out;
+  for (const Document& document : answer->documents) {
+    const FieldReader fields(document);
+    std::string engine_id = fields.text("engineId");
+    const auto saved = fields.time("savedAt");
+    if (engine_id.empty() || engine_id == own || (saved && *saved >= before)) continue;
+    out.push_back({std::move(engine_id), fields.integer("seq").value_or(0)});
+  }
+  return out;
+}
+
 std::string cursor_id(std::string_view engine_id, std::string_view name) {
   return document_id(fmt::format("{}-{}", engine_id, name));
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ports/shared_store.h"
 #include "ports/state_store.h"
 #include "store/firestore/calls.h"
 
@@ -33,6 +34,9 @@ class LogReader {
 
   // 0 if it was never saved.
   Result<std::int64_t> cursor(const std::string& engine_id, const std::string& name);
+  // Those of engines other than `own` that were not saved since `before`.
+  Result<std::vector<PublishCursor>> left_cursors(const std::string& own, const std::string& name,
+                                                  Timestamp before);
 
   Result<SourceRevision> source(const std::string& kind, const std::string& revision);
 

@@ -122,7 +122,8 @@ Result<QueryAnswer> StateReader::read_plain(const Range& range, std::size_t limi
     return reference_value(calls_.client().name(collections::kState, name_bound(text)));
   };
   std::optional<Document> last;
-  while (out.documents.size() < limit) {
+  // One more than asked for says that there is more.
+  while (out.documents.size() <= limit) {
     Query query(collections::kState);
     if (!range.lower().empty()) query.where(kNameField, Query::kAtLeast, bound(range.lower()));
     if (const auto end = after_prefix(range.prefix); !range.prefix.empty() && end) {

@@ -385,12 +385,13 @@ Status Writer::save_source(const SourceRevision& source) {
   return {};
 }
 
-Status Writer::save_cursor(const std::string& name, std::int64_t seq) {
+Status Writer::save_cursor(const std::string& name, const std::string& engine_id,
+                           std::int64_t seq) {
   Commit commit;
   Document& document = *commit.add_writes()->mutable_update();
-  document.set_name(parts_.calls.client().name(collections::kCursors, cursor_id(owner_, name)));
+  document.set_name(parts_.calls.client().name(collections::kCursors, cursor_id(engine_id, name)));
   FieldWriter fields(document);
-  fields.text("engineId", owner_);
+  fields.text("engineId", engine_id);
   fields.text("name", name);
   fields.integer("seq", seq);
   fields.time("savedAt", parts_.clock.wall_now());

@@ -47,7 +47,7 @@ class Writer {
   Status mark_effects(const std::vector<std::string>& ids, EffectState state, Timestamp at,
                       Timestamp forget_before);
   Status save_source(const SourceRevision& source);
-  Status save_cursor(const std::string& name, std::int64_t seq);
+  Status save_cursor(const std::string& name, const std::string& engine_id, std::int64_t seq);
 
   // Takes over effects that no engine has sent for `age`. At most one attempt in a quarter of that.
   Status adopt_effects(std::chrono::milliseconds age);
