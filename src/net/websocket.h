@@ -63,8 +63,7 @@ class WebSocket {
   // Begins the goodbye; a read under way goes on until the peer's half came or close_timeout.
   virtual void start_close(std::uint16_t code, std::string reason) = 0;
   // The same, and waits for the end. REQUIRES: no read under way, or one that its caller awaits.
-  virtual boost::asio::awaitable<void> close(std::uint16_t code = 1000,
-                                             std::string reason = {}) = 0;
+  virtual boost::asio::awaitable<void> close(std::uint16_t code, std::string reason) = 0;
   // Drops the connection; what is pending fails. Any thread.
   virtual void abort() = 0;
 

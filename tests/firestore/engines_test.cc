@@ -125,7 +125,7 @@ TEST_P(FirestoreEnginesTest, OfTwoEnginesThatRaceForAVersionOneWinsEachRound) {
     std::vector<std::future<MutationResult>> answers;
     for (std::size_t e = 0; e < 2; ++e) {
       Proposal proposal = proposal_of(fmt::format("cas-{}-{}", round, e), "lock", Op::kSet,
-                                      json::Value(fmt::format("e{}", e)));
+                                      json::Value(std::string_view(e == 0 ? "e0" : "e1")));
       proposal.expected_version = round;
       answers.push_back(engines_[e]->send(std::move(proposal)));
     }

@@ -103,8 +103,10 @@ class Chat(nats.NatsTest):
         self.assertTrue(mcp.propose("stream.state", "on").accepted)
         client.store(CHAT, event("m1"))
         self.assertIn("start_giveaway: done", self.wait_answers(client, answers, 1)[0])
+        # An effect of the rule has the same correlation id.
         answer = next(message for message in client.messages(answers)
-                      if message.json()["correlationId"] == "corr-m1")
+                      if message.json()["correlationId"] == "corr-m1" and
+                      [item["source"] for item in message.json()["candidates"]] == ["robo"])
         body = answer.json()
         self.assertEqual(body["egress"], {"destination": "ingress-1", "connector": "twitch",
                                           "channel": "#pizza"})

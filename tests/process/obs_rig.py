@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -126,6 +127,14 @@ class Obs:
             self._process.kill()
         if self._process is not None:
             self._process.wait()
+
+    def stop(self):
+        """As a person closes it: settings and scenes are saved."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
     def log(self):
         return (self.directory / "obs.log").read_text(errors="replace")

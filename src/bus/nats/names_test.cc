@@ -88,7 +88,9 @@ TEST(NkeyTest, WhatIsNoSeedIsRefusedWithoutShowingIt) {
        {"", "SU", "hello", "SUACRCFU4HJE4F2WF42Q3NNLWG2UH464L4B4WV5HCD7J5CHNYBU72UJPHF"}) {
     const auto key = nkey_public(text);
     ASSERT_FALSE(key.ok());
-    if (text.size() > 5) EXPECT_EQ(key.error().message.find(text), std::string::npos);
+    if (text.size() > 5) {
+      EXPECT_EQ(key.error().message.find(text), std::string::npos);
+    }
   }
   EXPECT_FALSE(nkey_public_of_file("/nonexistent/seed").ok());
 }

@@ -227,7 +227,11 @@ asio::awaitable<void> Bridge::Impl::stop() {
   giving_up_.cancel();
   retry_.notify();
   tick_.notify();
-  if (socket_) co_await socket_->close();
+  if (const auto socket = socket_) {
+    // Named: g++ 12 destroys a default argument of an awaited call twice.
+    std::string goodbye = "the bridge is stopping";
+    co_await socket->close(1000, std::move(goodbye));
+  }
   director_.on_disconnected(now());
   reporter_.stop();
   if (!co_await tasks_.wait(kStopTime)) parts_.log.warn("the OBS bridge did not end in time");
