@@ -7,12 +7,12 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/strand.hpp>
@@ -93,9 +93,9 @@ class LiveEngine {
   template <typename T>
   T wait(boost::asio::awaitable<T> task) {
     // Not use_future: it wants a T that can be made from nothing.
-    std::promise<T> promise;
-    boost::asio::co_spawn(context_, fulfil(std::move(task), &promise), boost::asio::detached);
-    return promise.get_future().get();
+    std::optional<T> out;
+    boost::asio::co_spawn(context_, fulfil(std::move(task), &out), boost::asio::use_future).get();
+    return std::move(*out);
   }
   void wait_for_nothing(boost::asio::awaitable<void> task) {
     boost::asio::co_spawn(context_, std::move(task), boost::asio::use_future).get();
@@ -108,8 +108,8 @@ class LiveEngine {
  private:
   template <typename T>
   static boost::asio::awaitable<void> fulfil(boost::asio::awaitable<T> task,
-                                             std::promise<T>* promise) {
-    promise->set_value(co_await std::move(task));
+                                             std::optional<T>* out) {
+    out->emplace(co_await std::move(task));
   }
 
   static json::Value testing_json(const std::string& text) { return must(json::parse(text)); }
