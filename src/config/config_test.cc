@@ -112,7 +112,7 @@ TEST(ConfigTest, SuggestsTheNearestName) {
   ASSERT_EQ(out.problems.size(), 1U);
   EXPECT_EQ(out.problems[0].str(),
             "c.yaml:1: allowedKey: unknown key (did you mean \"allowedKeys\"?); expected "
-            "allowedKeys, policy, rules, tests");
+            "allowedKeys, policy, rules, twitch, obs, bot, tests");
 }
 
 TEST(ConfigTest, SaysWhatTypeItFound) {

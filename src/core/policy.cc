@@ -228,7 +228,10 @@ std::optional<PolicyDenial> Policy::check_requirements(const PolicyRule* rule,
   if (rule == nullptr) return std::nullopt;
   for (const KeyRequirement& item : rule->requirements) {
     const json::Value* const found = read(item.key);
-    if (found == nullptr ? item.value.is_null() : json::equal(*found, item.value)) continue;
+    // Null asks for a key without a value, which a stored null is not.
+    const bool holds = item.value.is_null() ? found == nullptr
+                                            : found != nullptr && json::equal(*found, item.value);
+    if (holds) continue;
     const std::string wanted =
         item.value.is_null() ? "to have no value" : "= " + json::write(item.value);
     return PolicyDenial{

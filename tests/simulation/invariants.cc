@@ -87,6 +87,12 @@ void check_log(const RawDump& dump, State& state, Faults& faults) {
   }
 }
 
+// What `value > 50` says in JsonLogic: an array of one number compares as that number.
+bool is_high(const json::Value& value) {
+  if (value.is_array() && value.get_array().size() == 1) return is_high(value.get_array().front());
+  return value.is_number() && value.to_number<double>() > 50;
+}
+
 // The waits of the rule "idle" (simulation.cc), worked out from the changes of "k5" alone: each
 // time that its value rises above 50 and stays there for 800 ms there is one firing, else none.
 class WaitModel {
@@ -102,12 +108,11 @@ class WaitModel {
       return;
     }
     if (!entry.accepted || entry.proposal.key != "k5") return;
-    const bool high = entry.resulting_value && entry.resulting_value->is_number() &&
-                      entry.resulting_value->to_number<double>() > 50;
+    const bool high = entry.resulting_value && is_high(*entry.resulting_value);
     // A value whose ttl ran out first had gone when the wait would have ended.
     const bool expiry = entry.proposal.op == Op::kExpire;
-    const bool too_late = expected_ && (expiry ? *expected_ < *expires_
-                                               : *expected_ <= entry.committed_at);
+    const bool too_late =
+        expected_ && (expiry ? *expected_ < *expires_ : *expected_ <= entry.committed_at);
     if (too_late) {
       faults.emplace("I16", at(entry) + " comes after a wait that ended without a firing");
     }
