@@ -18,11 +18,11 @@ const account = jwt.createAccount();
 const system = jwt.createAccount();
 const user = jwt.createUser();
 const limits = {
-  ...jwt.defaultNatsLimits, conn: -1, leaf: -1, imports: -1, exports: -1, wildcards: true,
+  ...jwt.defaultNatsLimits, subs: -1, data: -1, payload: -1, conn: -1, leaf: -1, imports: -1, exports: -1, wildcards: true,
   mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1,
 };
 const accountJwt = await jwt.encodeAccount('platform', account, { limits }, { signer: operator });
-const userJwt = await jwt.encodeUser('engine', user, account, {});
+const userJwt = await jwt.encodeUser("engine", user, account, {});
 
 console.log(JSON.stringify({
   engine: pair(),
