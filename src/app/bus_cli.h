@@ -5,7 +5,7 @@
 
 #include "app/serve.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the name is CLI11's
 class App;
 }
 

@@ -134,7 +134,10 @@ LogPublisher::Awaitable<void> LogPublisher::run() {
   const bool loaded = co_await load_cursor();
   if (!loaded) co_return;
   // Known to the others from now on, should this engine end before it saves again.
-  if (store_.shared() != nullptr) co_await store_.save_cursor(kCursor, cursor_);
+  if (store_.shared() != nullptr) {
+    const Status kept = co_await store_.save_cursor(kCursor, cursor_);
+    if (!kept.ok()) log_unsaved(kept.error());
+  }
   co_await publish_left(true);
   while (!stopping()) {
     const bool published = co_await publish_some();
@@ -264,6 +267,10 @@ LogPublisher::Awaitable<bool> LogPublisher::publish_left_page(SharedStore& share
   PublishCursor saved = cursor;  // named: g++ 12 destroys a braced one twice
   const Status kept = co_await shared.save_left_cursor(kCursor, std::move(saved));
   co_return kept.ok();
+}
+
+void LogPublisher::log_unsaved(const Error& error) const {
+  log_.warn("how far the log is published could not be saved", {{"error", error.message}});
 }
 
 void LogPublisher::log_published(const PublishCursor& cursor, std::size_t messages) const {

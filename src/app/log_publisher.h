@@ -69,6 +69,7 @@ class LogPublisher {
   Awaitable<Status> add_messages(const std::vector<LogEntry>& entries, Page& page);
   Awaitable<void> publish_left(bool now);
   Awaitable<bool> publish_left_page(SharedStore& shared, PublishCursor& cursor);
+  void log_unsaved(const Error& error) const;
   void log_published(const PublishCursor& cursor, std::size_t messages) const;
   Awaitable<Result<ChangeEvent>> change_of(const LogEntry& entry);
   BusMessage result_message(const LogEntry& entry) const;

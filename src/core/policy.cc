@@ -31,9 +31,9 @@ json::Value rule_json(const PolicyRuleConfig& rule) {
   if (rule.ops) object["ops"] = ops_json(*rule.ops);
   if (rule.schema) object["schema"] = *rule.schema;
   if (!rule.requirements.empty()) {
-    json::Object requires_;
-    for (const KeyRequirement& item : rule.requirements) requires_[item.key] = item.value;
-    object["requires"] = std::move(requires_);
+    json::Object wanted;
+    for (const KeyRequirement& item : rule.requirements) wanted[item.key] = item.value;
+    object["requires"] = std::move(wanted);
   }
   if (rule.rate) {
     object["rate"] =

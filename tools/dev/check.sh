@@ -96,7 +96,7 @@ lint_all() {
   local files left='' result=0
   files="$(newest_first | lintable_in_order)"
   if [ -n "${CI:-}" ]; then
-    LINT_UNTIL=$(($(date +%s) + ${LINT_SECONDS:-360}))
+    LINT_UNTIL=$(($(date +%s) + ${LINT_SECONDS:-180}))
     LINT_LEFT_OUT="$(mktemp)"
     export LINT_UNTIL LINT_LEFT_OUT
   fi

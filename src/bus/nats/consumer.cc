@@ -55,7 +55,7 @@ BusMessage read_message(Inbound inbound, const std::string& prefix) {
 
 }  // namespace
 
-Consumer::Consumer(std::shared_ptr<NatsCore> core, boost::asio::any_io_executor strand,
+Consumer::Consumer(std::shared_ptr<NatsCore> core, const boost::asio::any_io_executor& strand,
                    ConsumeOptions options, ConsumeHandler handler, StreamMaker make_streams)
     : core_(std::move(core)),
       options_(std::move(options)),

@@ -38,7 +38,7 @@ class Consumer : public std::enable_shared_from_this<Consumer> {
   // Makes missing streams; the subject is then tried again.
   using StreamMaker = std::function<void()>;
 
-  Consumer(std::shared_ptr<NatsCore> core, boost::asio::any_io_executor strand,
+  Consumer(std::shared_ptr<NatsCore> core, const boost::asio::any_io_executor& strand,
            ConsumeOptions options, ConsumeHandler handler, StreamMaker make_streams);
 
   // Runs until end(). Spawn it once, on the strand.

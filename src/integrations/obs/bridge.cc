@@ -90,7 +90,7 @@ class Bridge::Impl final : public DirectorHost, public std::enable_shared_from_t
 
   void start();
   asio::awaitable<void> stop();
-  void take(const BusMessage& message, std::function<void()> done);
+  void take(const BusMessage& message, const std::function<void()>& done);
   asio::awaitable<Outcome> execute(Command command, milliseconds timeout);
   BridgeStatus status() const;
 
@@ -268,7 +268,7 @@ void Bridge::Impl::on_observed(std::string_view key, const json::Value& value,
   reporter_.report(key, value, reason);
 }
 
-void Bridge::Impl::take(const BusMessage& message, std::function<void()> done) {
+void Bridge::Impl::take(const BusMessage& message, const std::function<void()>& done) {
   EffectGate::Passed passed = gate_.pass(message, parts_.clock.wall_now(), now());
   parts_.observer.on_effect(passed.fate);
   const auto left = std::make_shared<std::size_t>(passed.commands.size());

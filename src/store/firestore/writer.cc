@@ -308,6 +308,7 @@ Status Writer::write_all(const Commit& commit) {
 Status Writer::mark_effects(const std::vector<std::string>& ids, EffectState state, Timestamp at,
                             Timestamp forget_before) {
   std::vector<std::string> names;
+  names.reserve(ids.size());
   for (const std::string& id : ids) {
     names.push_back(parts_.calls.client().name(collections::kOutbox, document_id(id)));
   }
