@@ -42,7 +42,7 @@ int complain(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument ? kUsage : kFailure;
 }
 
-std::string environment_or(const char* name, std::string otherwise) {
+std::string environment_or(const char* name, const std::string& otherwise) {
   const char* const value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : otherwise;
 }

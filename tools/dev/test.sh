@@ -62,7 +62,8 @@ run_tsan() {
   if setarch "$(uname -m)" -R true 2>/dev/null; then fixed=(setarch "$(uname -m)" -R); fi
   "${fixed[@]}" ctest --test-dir build/tsan --output-junit "$RESULTS/tsan.xml" \
     --output-on-failure --test-output-size-passed 65536 --no-tests=error -j "$(nproc)" \
-    -E '_NOT_BUILT$|^simulation$|^typescript_types$|^fuzz\.replay_|^firestore_' -LE 'process|repository' "$@"
+    -E '_NOT_BUILT$|^simulation$|^typescript_types$|^fuzz\.replay_|^firestore_' \
+    -LE 'process|repository' "$@"
 }
 
 start_results() {

@@ -197,7 +197,7 @@ std::vector<Outgoing> EventMapper::reconcile(const BoundChannel& channel, const 
                                              Timestamp now, bool& again) {
   std::vector<Outgoing> out;
   std::string why;
-  const auto add = [&](Notice notice) {
+  const auto add = [&](const Notice& notice) {
     for (const SubscriptionSpec& spec : channel.subscriptions) {
       if (spec.type != notice.type) continue;
       for (Outgoing& one : proposals(channel, spec, notice, now, true, why)) {

@@ -20,7 +20,7 @@ MutationSpec set_from(std::string key, std::string field) {
   return spec;
 }
 
-MutationSpec stream_state(std::string value) {
+MutationSpec stream_state(std::string_view value) {
   MutationSpec spec;
   spec.key = "stream.state";
   spec.value = json::Value(boost::json::string(value));
