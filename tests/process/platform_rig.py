@@ -61,21 +61,23 @@ def need_emulator():
 
 
 class Emulator:
-    """The vendor's Firestore emulator. It keeps its documents in memory: a kill would erase the
-    database itself, so its outages are made by stopping and continuing the process."""
+    """The vendor's Firestore emulator. It keeps its documents in memory, so a kill is preceded by
+    save(), and the next start reads what was saved: a database that is durable, as the real one."""
 
     def __init__(self):
         self.port = nats.free_port()
         self.process = None
+        self._saved = None
 
     @property
     def host(self):
         return f"127.0.0.1:{self.port}"
 
     def start(self):
+        restored = ["--seed_from_export", str(self._saved)] if self._saved else []
         self.process = subprocess.Popen(
             ["java", "-Xmx1g", "-XX:TieredStopAtLevel=1", "-cp", str(emulator_jar()),
-             EMULATOR_CLASS, "--host", "127.0.0.1", "--port", str(self.port)],
+             EMULATOR_CLASS, "--host", "127.0.0.1", "--port", str(self.port), *restored],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         harness.wait_until(self._answers, 90, "the Firestore emulator")
         return self
@@ -89,13 +91,28 @@ class Emulator:
                 return response.status == 200
         return False
 
+    def save(self, directory):
+        """Writes everything below `directory`, which the next start() reads."""
+        name = f"save-{time.monotonic_ns()}"
+        body = {"database": f"projects/{PROJECT}/databases/(default)",
+                "export_directory": str(directory), "export_name": name}
+        request = urllib.request.Request(
+            f"http://{self.host}/emulator/v1/projects/{PROJECT}:export",
+            data=json.dumps(body).encode(), method="POST",
+            headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=60) as response:
+            response.read()
+        self._saved = pathlib.Path(directory) / name / f"{name}.overall_export_metadata"
+        if not self._saved.is_file():
+            raise AssertionError(f"the emulator saved nothing in {directory}")
+
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
 
-    def stop(self):
+    def kill(self):
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -246,13 +263,23 @@ class Platform:
             self.emulator.thaw()
         if self.engine is not None:
             self.engine.kill()
-        self.emulator.stop()
+        self.emulator.kill()
         self.server.kill()
+
+    def kill_emulator(self):
+        """kill -9, losing nothing that it answered: the engine stands still while all is saved, so
+        that what it was told before the kill is what the next emulator knows."""
+        self.engine.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)  # what is under way arrives
+        self.emulator.save(self._home)
+        self.emulator.kill()
+        self.engine.process.send_signal(signal.SIGCONT)
 
     # ---- What happens --------------------------------------------------------------------------
 
     def under_load(self, seconds=3.0):
-        """Kills or freezes each of the three while proposals keep coming; returns the load."""
+        """Kills each of the three while proposals keep coming, and once lets the store hang; returns
+        the load."""
         load = Load(self.server)
         load.start()
         harness.wait_until(lambda: len(load.sent) > 50 or load.fault, 60, "the first proposals")
@@ -274,7 +301,12 @@ class Platform:
         self.emulator.freeze()
         time.sleep(seconds)
         self.emulator.thaw()
-        self.say("Firestore answers again")
+        self.say(f"it answers again; {len(load.sent)} published; kill -9 of the Firestore emulator")
+        time.sleep(seconds)
+        self.kill_emulator()
+        time.sleep(seconds)
+        self.emulator.start()
+        self.say("the emulator is back, with what it had saved")
         time.sleep(seconds)
         load.finish()
         self.say(f"{len(load.sent)} proposals published in all, {load.retries} of them sent again "

@@ -231,7 +231,7 @@ class StreamRig:
         self._stack.callback(self.server.kill)
         self.server.start()
         self.emulator = platform_rig.Emulator()
-        self._stack.callback(self.emulator.stop)
+        self._stack.callback(self.emulator.kill)
         self.emulator.start()
         self.say(f"nats-server at {self.server.url}, Firestore emulator at {self.emulator.host}")
         engine_config = self.home / "engine.yaml"

@@ -4,10 +4,13 @@
 
 #include "store/firestore/client.h"
 
+#include <chrono>
+#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
 #include <google/firestore/v1/firestore.grpc.pb.h>
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
@@ -96,6 +99,26 @@ std::shared_ptr<grpc::ChannelCredentials> credentials_for(const ClientOptions& o
   return call != nullptr ? grpc::CompositeChannelCredentials(channel, call) : nullptr;
 }
 
+// Moves a lost connection on. gRPC's blocking calls read and write sockets only while one of them
+// waits; a call on a lost connection fails at once, and between such calls nothing but a poller
+// that wakes every 5 s would go on with the handshake, whose own time is 5 s: the connection would
+// never come back. Waiting for a change of state does that work.
+class ConnectionKeeper {
+ public:
+  explicit ConnectionKeeper(std::shared_ptr<grpc::Channel> channel)
+      : thread_([channel = std::move(channel)](const std::stop_token& stop) {
+          while (!stop.stop_requested()) {
+            const auto until = std::chrono::system_clock::now() + kLookEvery;
+            channel->WaitForStateChange(channel->GetState(true), until);
+          }
+        }) {}
+
+ private:
+  static constexpr std::chrono::milliseconds kLookEvery{200};  // the most that an end waits
+
+  std::jthread thread_;
+};
+
 grpc::ChannelArguments channel_arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
@@ -152,6 +175,7 @@ struct Client::Impl {
   std::string routing;
   bool emulator = false;
   std::unique_ptr<fs::Firestore::Stub> stub;
+  std::unique_ptr<ConnectionKeeper> keeper;
 };
 
 Client::Client(std::string database, std::unique_ptr<Impl> impl)
@@ -175,8 +199,9 @@ Result<std::unique_ptr<Client>> Client::create(const ClientOptions& options) {
   impl->routing = fmt::format("project_id={}&database_id={}", percent_encoded(options.project),
                               percent_encoded(options.database));
   impl->emulator = !options.emulator.empty();
-  impl->stub =
-      fs::Firestore::NewStub(grpc::CreateCustomChannel(target, credentials, channel_arguments()));
+  auto channel = grpc::CreateCustomChannel(target, credentials, channel_arguments());
+  impl->stub = fs::Firestore::NewStub(channel);
+  impl->keeper = std::make_unique<ConnectionKeeper>(std::move(channel));
   std::string database = impl->database;
   return std::unique_ptr<Client>(new Client(std::move(database), std::move(impl)));
 }

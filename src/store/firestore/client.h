@@ -62,7 +62,8 @@ class Client {
  public:
   using Deadline = std::chrono::system_clock::time_point;
 
-  // Does not connect. Errors: kFailedPrecondition if there are no credentials; says what to do.
+  // Connects in the background, again whenever the connection is lost. Errors:
+  // kFailedPrecondition if there are no credentials; says what to do.
   static Result<std::unique_ptr<Client>> create(const ClientOptions& options);
   ~Client();
 
