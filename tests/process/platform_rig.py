@@ -134,6 +134,36 @@ class Emulator:
                 return found
 
 
+def fake_firestore():
+    """Our own fake as a program, from any build, or None."""
+    found = sorted(harness.ROOT.glob("build/*/tests/fake-firestore"))
+    return str(found[-1]) if found else None
+
+
+class Fake:
+    """Our fake where the vendor's emulator is absent: for the demo only. It speaks gRPC and nothing
+    else, so its documents are read through the engine, and it cannot be saved before a kill."""
+
+    def __init__(self):
+        self.port = nats.free_port()
+        self.process = None
+
+    @property
+    def host(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen([fake_firestore(), str(self.port)],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if not self.process.stdout.readline().strip():
+            raise AssertionError("the fake Firestore ended")
+        return self
+
+    freeze = Emulator.freeze
+    thaw = Emulator.thaw
+    kill = Emulator.kill
+
+
 def plain(value):
     """A Firestore REST value as a Python value."""
     kind, content = next(iter(value.items()))
@@ -212,11 +242,12 @@ class Load(threading.Thread):
 class Platform:
     """nats-server, emulator and engine in `home`; `say` hears what happens."""
 
-    def __init__(self, home, say=lambda text: None):
+    def __init__(self, home, say=lambda text: None, fake=False):
         self.say = say
         home = pathlib.Path(home)
         self.server = nats.Server(home / "nats")
-        self.emulator = Emulator()
+        self.fake = fake
+        self.emulator = Fake() if fake else Emulator()
         config = home / "platform.yaml"
         config.write_text(CONFIG)
         self._home = home
@@ -228,7 +259,8 @@ class Platform:
         self.server.start()
         self.say(f"nats-server with JetStream at {self.server.url}")
         self.emulator.start()
-        self.say(f"Firestore emulator at {self.emulator.host}")
+        self.say(("our fake Firestore, since the emulator is absent," if self.fake
+                  else "Firestore emulator") + f" at {self.emulator.host}")
         self.start_engine()
         return self
 
@@ -266,6 +298,18 @@ class Platform:
         self.emulator.kill()
         self.server.kill()
 
+    def log(self):
+        """What the store's log has, by id."""
+        if not self.fake:
+            return self.emulator.documents("mutation_log")
+        return {entry["id"]: entry for entry in self.engine.http().history()}
+
+    def state(self):
+        """What the store's keys hold."""
+        if not self.fake:
+            return self.emulator.documents("state")
+        return self.engine.http().call("get_state_prefix", {"prefix": ""}).structured["snapshots"]
+
     def kill_emulator(self):
         """kill -9, losing nothing that it answered: the engine stands still while all is saved, so
         that what it was told before the kill is what the next emulator knows."""
@@ -301,13 +345,16 @@ class Platform:
         self.emulator.freeze()
         time.sleep(seconds)
         self.emulator.thaw()
-        self.say(f"it answers again; {len(load.sent)} published; kill -9 of the Firestore emulator")
         time.sleep(seconds)
-        self.kill_emulator()
-        time.sleep(seconds)
-        self.emulator.start()
-        self.say("the emulator is back, with what it had saved")
-        time.sleep(seconds)
+        if self.fake:
+            self.say("it answers again; the fake is not killed, since it keeps nothing")
+        else:
+            self.say(f"it answers again; {len(load.sent)} published; kill -9 of the emulator")
+            self.kill_emulator()
+            time.sleep(seconds)
+            self.emulator.start()
+            self.say("the emulator is back, with what it had saved")
+            time.sleep(seconds)
         load.finish()
         self.say(f"{len(load.sent)} proposals published in all, {load.retries} of them sent again "
                  "because no acknowledgement came")
@@ -319,7 +366,7 @@ class Platform:
 
         def all_there():
             with contextlib.suppress(OSError, urllib.error.URLError):
-                return ids <= set(self.emulator.documents("mutation_log"))
+                return ids <= set(self.log())
             return False
         harness.wait_until(all_there, seconds, "a log document for every proposal")
 
@@ -375,8 +422,7 @@ def proof(platform, load):
     sent = load.sent
     platform.wait_for_all(sent)
     results = platform.wait_for_results(sent)
-    log = platform.emulator.documents("mutation_log")
-    state = platform.emulator.documents("state")
+    log, state = platform.log(), platform.state()
     ids = [proposal["id"] for proposal in sent]
     assert len(ids) == len(set(ids))
     refused = [i for i in ids if log[i].get("status") != "accepted"]

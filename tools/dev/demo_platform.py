@@ -31,20 +31,25 @@ def show_one(platform):
     for name, sid in watched.items():
         message = client.wait(sid, 1)[0]
         say(f"{name} on {message.subject}:\n          {message.body.decode()}")
-    for collection, name in [("state", "stream.state"), ("mutation_log", "demo-1")]:
-        document = platform.emulator.documents(collection)[name]
-        say(f"document {collection}/{name}:\n          {json.dumps(document, sort_keys=True)}")
+    for collection, name, documents in [("state", "stream.state", platform.state()),
+                                        ("mutation_log", "demo-1", platform.log())]:
+        say(f"document {collection}/{name}:\n"
+            f"          {json.dumps(documents[name], sort_keys=True)}")
 
 
 def main():
     missing = [] if nats.find_server() else ["missing nats-server (package nats-server)"]
-    if platform_rig.emulator_missing():
-        missing.append(platform_rig.emulator_missing())
+    fake = bool(platform_rig.emulator_missing())
+    if fake and platform_rig.fake_firestore() is None:
+        missing.append(platform_rig.emulator_missing() +
+                       ", and our fake is not built (./dev build release fake-firestore)")
+    elif fake:
+        say("SKIP: the emulator: " + platform_rig.emulator_missing())
     if missing:
         print("./dev demo platform cannot run: " + "; ".join(missing), file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="state-engine-demo-") as home:
-        platform = platform_rig.Platform(home, say)
+        platform = platform_rig.Platform(home, say, fake)
         try:
             platform.start()
             show_one(platform)
