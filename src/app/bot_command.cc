@@ -14,13 +14,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "app/address.h"
 #include "app/bot_host.h"
 #include "app/bot_side.h"
 #include "app/bus_cli.h"
 #include "app/bus_metrics.h"
 #include "app/json_log.h"
 #include "app/service.h"
+#include "app/service_cli.h"
 #include "bus/nats/nats_bus.h"
 #include "cli/engine_link.h"
 #include "integrations/llm/chat_event.h"
@@ -59,13 +59,8 @@ std::optional<BotConfig> load_config(const std::string& file) {
   const config::LoadedConfig loaded = config::load_config(file);
   config::ConfigProblems problems = loaded.problems;
   auto config = read_bot_config(loaded, problems);
-  if (config && problems.empty()) return config;
-  if (problems.empty()) {
-    fmt::print(stderr, "{}: there is no section bot; docs/bot.md describes it\n", file);
-  } else {
-    fmt::print(stderr, "{}", config::to_text(problems));
-  }
-  return std::nullopt;
+  if (!section_is_good(file, "bot", config.has_value(), problems)) return std::nullopt;
+  return config;
 }
 
 // A key in a file stays out of the environment and the list of processes.
@@ -150,20 +145,8 @@ int chat_here(const BotOptions& options, BotConfig config, LogLevel level) {
 }
 
 // Until a signal ends it.
-int chat_on_bus(const BotOptions& options, BotConfig config, LogLevel level) {
-  ServiceOptions service_options;
-  service_options.name = "state-engine-bot";
-  service_options.log_level = level;
-  if (!options.listen.empty()) {
-    const auto address = parse_address(options.listen);
-    if (!address) {
-      return complain(invalid_argument("--listen '" + options.listen +
-                                       "' is no HOST:PORT, for example 127.0.0.1:4271"));
-    }
-    service_options.host = address->host;
-    service_options.port = address->port;
-  }
-  Service service(service_options);
+int chat_on_bus(const BotOptions& options, BotConfig config, const ServiceOptions& service_opts) {
+  Service service(service_opts);
   BusMetrics bus_metrics(service.metrics(), service.health());
   NatsBus bus(options.nats, service.runtime().make_strand(), service.log(), bus_metrics);
   if (Status started = bus.start(kConnectPatience); !started.ok()) {
@@ -198,14 +181,11 @@ int run_bot(const BotOptions& options) {
     return complain(read.error());
   }
   if (!json::is_utf8(options.user)) return complain(invalid_argument("--user is no UTF-8"));
-  const auto level = parse_log_level(options.log_level);
-  if (!level) {
-    return complain(invalid_argument("log level '" + options.log_level +
-                                     "' is none of debug, info, warn, error"));
-  }
+  const auto service = service_options_of("state-engine-bot", options.log_level, options.listen);
+  if (!service.ok()) return complain(service.error());
   const bool here = options.terminal || !options.question.empty() || options.nats.servers.empty();
-  if (here) return chat_here(options, std::move(*config), *level);
-  return chat_on_bus(options, std::move(*config), *level);
+  if (here) return chat_here(options, std::move(*config), service->log_level);
+  return chat_on_bus(options, std::move(*config), *service);
 }
 
 std::string current_user() {

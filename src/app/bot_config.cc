@@ -19,7 +19,7 @@ using config::Path;
 using config::PathFault;
 using config::SectionKey;
 using config::SectionReader;
-using config::operator/;
+using config::operator/;  // NOLINT(misc-unused-using-decls): clang-tidy 16 overlooks operators
 using llm::Action;
 using llm::ActionParameter;
 using llm::ActionWrite;
@@ -33,33 +33,22 @@ class BotReader {
     const json::Object* const object = reader_.object(value, at);
     if (object == nullptr) return;
     const std::array<SectionKey, 8> keys = {{
-        {"inProcess", [&](const json::Value& v, const Path& p) { out_.in_process = flag(v, p); }},
+        {"inProcess",
+         [&](const json::Value& v, const Path& p) { out_.in_process = reader_.flag(v, p); }},
         {"name", [&](const json::Value& v, const Path& p) { read_name(v, p); }},
         {"instructions",
-         [&](const json::Value& v, const Path& p) { out_.bot.instructions = text(v, p); }},
+         [&](const json::Value& v, const Path& p) { out_.bot.instructions = reader_.text(v, p); }},
         {"llm", [&](const json::Value& v, const Path& p) { read_llm(v, p); }},
         {"tools", [&](const json::Value& v, const Path& p) { read_tools(v, p); }},
         {"actions", [&](const json::Value& v, const Path& p) { read_actions(v, p); }},
         {"limits", [&](const json::Value& v, const Path& p) { read_limits(v, p); }},
-        {"tellDone",
-         [&](const json::Value& v, const Path& p) { out_.bot.limits.tell_done = flag(v, p); }},
+        {"tellDone", [&](const json::Value& v,
+                         const Path& p) { out_.bot.limits.tell_done = reader_.flag(v, p); }},
     }};
     read_members(*object, at, keys, reader_);
   }
 
  private:
-  std::string text(const json::Value& value, const Path& at) {
-    if (value.is_string()) return std::string(value.get_string());
-    reader_.wrong_type(at, "text", value);
-    return {};
-  }
-
-  bool flag(const json::Value& value, const Path& at) {
-    if (value.is_bool()) return value.get_bool();
-    reader_.wrong_type(at, "true or false", value);
-    return false;
-  }
-
   // A whole number in a range; `fallback` after a fault.
   std::int64_t count(const json::Value& value, const Path& at, std::int64_t least,
                      std::int64_t most, std::int64_t fallback) {
@@ -70,7 +59,7 @@ class BotReader {
   }
 
   void read_name(const json::Value& value, const Path& at) {
-    const std::string name = text(value, at);
+    const std::string name = reader_.text(value, at);
     if (!llm::is_tool_name(name)) {
       reader_.fault(at, "expected a name of up to 64 letters, digits, '-' and '_'");
       return;
@@ -83,10 +72,12 @@ class BotReader {
     if (object == nullptr) return;
     llm::EndpointSettings& endpoint = out_.endpoint;
     const std::array<SectionKey, 6> keys = {{
-        {"baseUrl", [&](const json::Value& v, const Path& p) { endpoint.base_url = text(v, p); }},
-        {"model", [&](const json::Value& v, const Path& p) { endpoint.model.model = text(v, p); }},
+        {"baseUrl",
+         [&](const json::Value& v, const Path& p) { endpoint.base_url = reader_.text(v, p); }},
+        {"model",
+         [&](const json::Value& v, const Path& p) { endpoint.model.model = reader_.text(v, p); }},
         {"stream",
-         [&](const json::Value& v, const Path& p) { endpoint.model.stream = flag(v, p); }},
+         [&](const json::Value& v, const Path& p) { endpoint.model.stream = reader_.flag(v, p); }},
         {"timeoutSeconds",
          [&](const json::Value& v, const Path& p) {
            endpoint.timeout = reader_.seconds(v, p).value_or(endpoint.timeout);
@@ -155,13 +146,13 @@ class BotReader {
       const json::Value& item = (*list)[i];
       if (item.is_object()) {
         const std::array<SectionKey, 2> keys = {{
-            {"name", [&](const json::Value& v, const Path& p) { tool.name = text(v, p); }},
+            {"name", [&](const json::Value& v, const Path& p) { tool.name = reader_.text(v, p); }},
             {"requires", [&](const json::Value& v,
                              const Path& p) { tool.requirements = read_requirements(v, p); }},
         }};
         read_members(item.get_object(), at / i, keys, reader_);
       } else {
-        tool.name = text(item, at / i);
+        tool.name = reader_.text(item, at / i);
       }
       check_name(tool.name, at / i);
       out_.tools.tools.push_back(std::move(tool));
@@ -190,9 +181,9 @@ class BotReader {
   Action read_action(const json::Object& object, const Path& at) {
     Action action;
     const std::array<SectionKey, 7> keys = {{
-        {"name", [&](const json::Value& v, const Path& p) { action.name = text(v, p); }},
+        {"name", [&](const json::Value& v, const Path& p) { action.name = reader_.text(v, p); }},
         {"description",
-         [&](const json::Value& v, const Path& p) { action.description = text(v, p); }},
+         [&](const json::Value& v, const Path& p) { action.description = reader_.text(v, p); }},
         {"requires", [&](const json::Value& v,
                          const Path& p) { action.requirements = read_requirements(v, p); }},
         {"roles", [&](const json::Value& v,
@@ -200,7 +191,8 @@ class BotReader {
         {"parameters",
          [&](const json::Value& v, const Path& p) { action.parameters = read_parameters(v, p); }},
         {"propose", [&](const json::Value& v, const Path& p) { read_writes(v, p, action); }},
-        {"reason", [&](const json::Value& v, const Path& p) { action.reason = text(v, p); }},
+        {"reason",
+         [&](const json::Value& v, const Path& p) { action.reason = reader_.text(v, p); }},
     }};
     read_members(object, at, keys, reader_);
     check_name(action.name, at);
@@ -233,8 +225,10 @@ class BotReader {
   void read_parameter(const json::Object& fields, const Path& at, ActionParameter& out) {
     const std::array<SectionKey, 7> keys = {{
         {"type", [&](const json::Value& v, const Path& p) { out.type = read_type(v, p); }},
-        {"description", [&](const json::Value& v, const Path& p) { out.description = text(v, p); }},
-        {"optional", [&](const json::Value& v, const Path& p) { out.optional = flag(v, p); }},
+        {"description",
+         [&](const json::Value& v, const Path& p) { out.description = reader_.text(v, p); }},
+        {"optional",
+         [&](const json::Value& v, const Path& p) { out.optional = reader_.flag(v, p); }},
         {"maxLength",
          [&](const json::Value& v, const Path& p) {
            out.length_max = static_cast<std::size_t>(count(v, p, 1, 16'384, 200));
@@ -251,7 +245,7 @@ class BotReader {
 
   ActionParameter::Type read_type(const json::Value& value, const Path& at) {
     using Type = ActionParameter::Type;
-    const std::string name = text(value, at);
+    const std::string name = reader_.text(value, at);
     if (name == "integer") return Type::kInteger;
     if (name == "number") return Type::kNumber;
     if (name == "boolean") return Type::kBoolean;
@@ -279,8 +273,8 @@ class BotReader {
   ActionWrite read_write(const json::Object& object, const Path& at) {
     ActionWrite write;
     const std::array<SectionKey, 5> keys = {{
-        {"key", [&](const json::Value& v, const Path& p) { write.key = text(v, p); }},
-        {"op", [&](const json::Value& v, const Path& p) { write.op = text(v, p); }},
+        {"key", [&](const json::Value& v, const Path& p) { write.key = reader_.text(v, p); }},
+        {"op", [&](const json::Value& v, const Path& p) { write.op = reader_.text(v, p); }},
         {"value", [&](const json::Value& v, const Path&) { write.value = v; }},
         {"ttl",
          [&](const json::Value& v, const Path& p) {
@@ -288,7 +282,7 @@ class BotReader {
            if (ttl) write.ttl_seconds = static_cast<double>(ttl->count()) / 1000.0;
          }},
         {"expectVersion",
-         [&](const json::Value& v, const Path& p) { write.expect_version = flag(v, p); }},
+         [&](const json::Value& v, const Path& p) { write.expect_version = reader_.flag(v, p); }},
     }};
     read_members(object, at, keys, reader_);
     const auto op = parse_op(write.op);

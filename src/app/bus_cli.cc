@@ -8,13 +8,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/environment.h"
+
 namespace state_engine {
 namespace {
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // "a,b" -> {"a", "b"}.
 std::vector<std::string> split_list(const std::string& text) {

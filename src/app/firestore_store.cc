@@ -3,21 +3,17 @@
 #include "app/firestore_store.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include <fmt/format.h>
+
+#include "app/environment.h"
 
 namespace state_engine {
 namespace {
 
 constexpr std::chrono::seconds kOpenPatience{15};
 constexpr std::chrono::milliseconds kOpenPause{500};
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 }  // namespace
 

@@ -4,7 +4,6 @@
 #include "app/ingress_command.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,11 +11,12 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "app/address.h"
 #include "app/bus_cli.h"
 #include "app/bus_metrics.h"
+#include "app/environment.h"
 #include "app/proposers.h"
 #include "app/service.h"
+#include "app/service_cli.h"
 #include "app/twitch_host.h"
 #include "bus/nats/nats_bus.h"
 
@@ -42,45 +42,16 @@ int complain(const Error& error) {
   return error.code == ErrorCode::kInvalidArgument ? kUsage : kFailure;
 }
 
-std::string environment_or(const char* name, const std::string& otherwise) {
-  const char* const value = std::getenv(name);
-  return value != nullptr && *value != '\0' ? value : otherwise;
-}
-
-Result<ServiceOptions> service_options(const IngressOptions& options) {
-  ServiceOptions out;
-  out.name = "ingress-twitch";
-  const auto level = parse_log_level(options.log_level);
-  if (!level) {
-    return invalid_argument("log level '" + options.log_level +
-                            "' is none of debug, info, warn, error");
-  }
-  out.log_level = *level;
-  if (options.listen.empty()) return out;
-  const auto address = parse_address(options.listen);
-  if (!address) {
-    return invalid_argument("--listen '" + options.listen +
-                            "' is no HOST:PORT, for example 127.0.0.1:4272");
-  }
-  out.host = address->host;
-  out.port = address->port;
-  return out;
-}
-
 // The section of the file, or every problem of it on stderr.
 std::optional<twitch::TwitchSettings> load_settings(const IngressOptions& options,
                                                     std::vector<std::string>& warnings) {
   const config::LoadedConfig loaded = config::load_config(options.config_file);
   config::ConfigProblems problems = loaded.problems;
   auto settings = read_twitch_settings(loaded, problems, warnings);
-  if (settings && problems.empty()) return settings;
-  if (problems.empty()) {
-    fmt::print(stderr, "{}: there is no section twitch; docs/twitch.md describes it\n",
-               options.config_file);
-  } else {
-    fmt::print(stderr, "{}", config::to_text(problems));
+  if (!section_is_good(options.config_file, "twitch", settings.has_value(), problems)) {
+    return std::nullopt;
   }
-  return std::nullopt;
+  return settings;
 }
 
 // What would run, for people.
@@ -134,7 +105,7 @@ int run_on_bus(const IngressOptions& options, twitch::TwitchSettings settings,
 }
 
 int run_ingress(const IngressOptions& options) {
-  const auto service_opts = service_options(options);
+  const auto service_opts = service_options_of("ingress-twitch", options.log_level, options.listen);
   if (!service_opts.ok()) return complain(service_opts.error());
   std::vector<std::string> warnings;
   auto settings = load_settings(options, warnings);
@@ -157,8 +128,8 @@ void add_ingress_command(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<IngressOptions>();
   options->nats = default_nats_options();
   options->nats.client_name = "state-engine-ingress-twitch";
-  options->config_file = environment_or("STATE_ENGINE_CONFIG_PATH", "");
-  options->log_level = environment_or("LOG_LEVEL", "info");
+  options->config_file = environment("STATE_ENGINE_CONFIG_PATH");
+  if (std::string level = environment("LOG_LEVEL"); !level.empty()) options->log_level = level;
   CLI::App* ingress = app.add_subcommand("ingress", "Bring events of a platform to the engine");
   ingress->require_subcommand(1);
   CLI::App* command = ingress->add_subcommand(

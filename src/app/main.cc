@@ -14,6 +14,7 @@
 #include "app/backtest.h"
 #include "app/bot_command.h"
 #include "app/bus_cli.h"
+#include "app/environment.h"
 #include "app/ingress_command.h"
 #include "app/mock_command.h"
 #include "app/obs_command.h"
@@ -31,11 +32,6 @@ namespace state_engine {
 namespace {
 
 constexpr int kUsage = 2;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // The same directory for the engine and for the verbs that look for it.
 std::string default_data_dir() { return cli::default_data_dir(cli::process_environment()); }

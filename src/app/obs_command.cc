@@ -10,12 +10,13 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "app/address.h"
 #include "app/bus_cli.h"
 #include "app/bus_metrics.h"
+#include "app/environment.h"
 #include "app/obs_host.h"
 #include "app/proposers.h"
 #include "app/service.h"
+#include "app/service_cli.h"
 #include "bus/nats/nats_bus.h"
 #include "net/url.h"
 
@@ -37,11 +38,6 @@ struct ObsOptions {
   NatsOptions nats;
 };
 
-std::string environment(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 int complain(const Error& error) {
   fmt::print(stderr, "state-engine obs: {}\n", error.message);
   return error.code == ErrorCode::kInvalidArgument ? kUsage : kFailure;
@@ -53,36 +49,8 @@ std::optional<ObsConfig> load_config(const std::string& file) {
   const config::LoadedConfig loaded = config::load_config(file);
   config::ConfigProblems problems = loaded.problems;
   auto config = read_obs_config(loaded, problems);
-  if (config && problems.empty()) return config;
-  if (problems.empty()) {
-    fmt::print(stderr, "{}: there is no section obs; docs/obs.md describes it\n", file);
-  } else {
-    fmt::print(stderr, "{}", config::to_text(problems));
-  }
-  return std::nullopt;
-}
-
-// What the service listens with; an error says what to write instead.
-Result<ServiceOptions> service_options(const ObsOptions& options) {
-  ServiceOptions out;
-  out.name = "state-engine-obs";
-  const auto level = parse_log_level(options.log_level);
-  if (!level) {
-    return invalid_argument("log level '" + options.log_level +
-                            "' is none of debug, info, warn, error");
-  }
-  out.log_level = *level;
-  out.tokens_file = options.tokens_file;
-  out.shared_token = options.shared_token;
-  if (options.listen.empty()) return out;
-  const auto address = parse_address(options.listen);
-  if (!address) {
-    return invalid_argument("--listen '" + options.listen +
-                            "' is no HOST:PORT, for example 127.0.0.1:4272");
-  }
-  out.host = address->host;
-  out.port = address->port;
-  return out;
+  if (!section_is_good(file, "obs", config.has_value(), problems)) return std::nullopt;
+  return config;
 }
 
 // Until a signal ends it.
@@ -120,8 +88,11 @@ int run_obs(const ObsOptions& options) {
         "name a NATS server with --nats-url or NATS_URL. Without NATS the bridge runs inside the "
         "engine: put a section obs into the configuration of `state-engine serve`"));
   }
-  auto options_of_service = service_options(options);
+  auto options_of_service =
+      service_options_of("state-engine-obs", options.log_level, options.listen);
   if (!options_of_service.ok()) return complain(options_of_service.error());
+  options_of_service->tokens_file = options.tokens_file;
+  options_of_service->shared_token = options.shared_token;
   Service service(*options_of_service);
   if (Status status = service.load_access(); !status.ok()) return complain(status.error());
   BusMetrics bus_metrics(service.metrics(), service.health());

@@ -21,7 +21,7 @@ using config::Path;
 using config::PathFault;
 using config::SectionKey;
 using config::SectionReader;
-using config::operator/;
+using config::operator/;  // NOLINT(misc-unused-using-decls): clang-tidy 16 overlooks operators
 
 constexpr std::size_t kPasswordBytesMax = 1024;
 
@@ -35,41 +35,31 @@ class ObsReader {
     const std::array<SectionKey, 8> keys = {{
         {"url", [&](const json::Value& v, const Path& p) { read_url(v, p); }},
         {"passwordFile",
-         [&](const json::Value& v, const Path& p) { out_.password_file = text(v, p); }},
+         [&](const json::Value& v, const Path& p) { out_.password_file = reader_.text(v, p); }},
         {"password",
          [&](const json::Value&, const Path& p) {
            reader_.fault(p,
                          "a password does not belong here: put it into a file of its own and "
                          "name that as passwordFile, or set OBS_WEBSOCKET_PASSWORD");
          }},
-        {"caFile", [&](const json::Value& v, const Path& p) { out_.tls.ca_file = text(v, p); }},
-        {"verifyTls", [&](const json::Value& v, const Path& p) { out_.tls.verify = flag(v, p); }},
+        {"caFile",
+         [&](const json::Value& v, const Path& p) { out_.tls.ca_file = reader_.text(v, p); }},
+        {"verifyTls",
+         [&](const json::Value& v, const Path& p) { out_.tls.verify = reader_.flag(v, p); }},
         {"maxAgeSeconds",
          [&](const json::Value& v, const Path& p) {
            out_.bridge.effect_age_max = reader_.seconds(v, p).value_or(out_.bridge.effect_age_max);
          }},
-        {"restoreScene",
-         [&](const json::Value& v, const Path& p) { out_.bridge.restore_scene = flag(v, p); }},
+        {"restoreScene", [&](const json::Value& v,
+                             const Path& p) { out_.bridge.restore_scene = reader_.flag(v, p); }},
         {"effects", [&](const json::Value& v, const Path& p) { read_effects(v, p); }},
     }};
     read_members(*object, at, keys, reader_);
   }
 
  private:
-  std::string text(const json::Value& value, const Path& at) {
-    if (value.is_string()) return std::string(value.get_string());
-    reader_.wrong_type(at, "text", value);
-    return {};
-  }
-
-  bool flag(const json::Value& value, const Path& at) {
-    if (value.is_bool()) return value.get_bool();
-    reader_.wrong_type(at, "true or false", value);
-    return false;
-  }
-
   void read_url(const json::Value& value, const Path& at) {
-    const std::string url = text(value, at);
+    const std::string url = reader_.text(value, at);
     const auto parsed = net::parse_url(url);
     if (!parsed.ok()) {
       reader_.fault(at, parsed.error().message);
@@ -92,7 +82,7 @@ class ObsReader {
     std::string type;
     const json::Value* actions = nullptr;
     const std::array<SectionKey, 2> keys = {{
-        {"type", [&](const json::Value& v, const Path& p) { type = text(v, p); }},
+        {"type", [&](const json::Value& v, const Path& p) { type = reader_.text(v, p); }},
         {"do", [&](const json::Value& v, const Path&) { actions = &v; }},
     }};
     read_members(*object, at, keys, reader_);

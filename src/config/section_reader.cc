@@ -59,6 +59,18 @@ std::vector<std::string> SectionReader::strings(const json::Value& value, const 
   return out;
 }
 
+std::string SectionReader::text(const json::Value& value, const Path& path) {
+  if (value.is_string()) return std::string(value.get_string());
+  wrong_type(path, "text", value);
+  return {};
+}
+
+bool SectionReader::flag(const json::Value& value, const Path& path) {
+  if (value.is_bool()) return value.get_bool();
+  wrong_type(path, "true or false", value);
+  return false;
+}
+
 std::optional<double> SectionReader::number(const json::Value& value, const Path& path) {
   if (value.is_int64()) return static_cast<double>(value.get_int64());
   if (value.is_uint64()) return static_cast<double>(value.get_uint64());

@@ -38,6 +38,10 @@ class SectionReader {
   const json::Array* list(const json::Value& value, const Path& path, std::string_view of_what);
   std::vector<std::string> strings(const json::Value& value, const Path& path,
                                    std::string_view of_what);
+  // Empty after a fault.
+  std::string text(const json::Value& value, const Path& path);
+  // False after a fault.
+  bool flag(const json::Value& value, const Path& path);
   std::optional<double> number(const json::Value& value, const Path& path);
   // A number of seconds, to the millisecond.
   std::optional<std::chrono::milliseconds> seconds(const json::Value& value, const Path& path);

@@ -322,8 +322,8 @@ class Platform:
     # ---- What happens --------------------------------------------------------------------------
 
     def under_load(self, seconds=3.0):
-        """Kills each of the three while proposals keep coming, and once lets the store hang; returns
-        the load."""
+        """Kills each of the three while proposals keep coming, and once lets the store hang;
+        returns the load."""
         load = Load(self.server)
         load.start()
         harness.wait_until(lambda: len(load.sent) > 50 or load.fault, 60, "the first proposals")

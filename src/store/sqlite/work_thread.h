@@ -10,68 +10,23 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <memory>
 #include <mutex>
 #include <thread>
-#include <type_traits>
-#include <utility>
 
-#include <boost/asio/associated_executor.hpp>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
+#include "net/blocking_calls.h"
 
 namespace state_engine::sqlite {
 
-class WorkThread {
+class WorkThread final : public net::BlockingCalls {
  public:
   // `on_idle` runs on the thread, once, after each `idle_after` without work that follows work.
   WorkThread(std::function<void()> on_idle, std::chrono::milliseconds idle_after);
-  WorkThread(const WorkThread&) = delete;
-  WorkThread& operator=(const WorkThread&) = delete;
   // Finishes the work that waits, then joins.
   ~WorkThread();
 
-  // Runs `work()` on the thread and resumes the caller on its own executor with what it returned.
-  // Work that has been queued is never cancelled: a commit under way must be known to its caller.
-  template <typename Work>
-  boost::asio::awaitable<std::invoke_result_t<Work&>> run(Work work) {
-    using Value = std::invoke_result_t<Work&>;
-    auto initiate = [this](auto handler, Work job) {
-      this->template start<Value>(std::move(handler), std::move(job));
-    };
-    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
-                                                   void(Value)>(
-        std::move(initiate), boost::asio::use_awaitable, std::move(work));
-  }
-
-  // Queues work that nobody waits for. REQUIRES: `task` does not throw.
-  void post(std::function<void()> task);
+  void post(std::function<void()> task) override;
 
  private:
-  template <typename Value, typename Handler, typename Work>
-  void start(Handler handler, Work work) {
-    auto executor = boost::asio::get_associated_executor(handler);
-    // std::function wants copies; the handler cannot be copied, so it is shared.
-    struct Call {
-      Handler handler;
-      Work work;
-      boost::asio::executor_work_guard<decltype(executor)> guard;
-    };
-    auto call = std::make_shared<Call>(
-        Call{std::move(handler), std::move(work), boost::asio::make_work_guard(executor)});
-    post([call = std::move(call), executor]() mutable {
-      Value value = call->work();
-      boost::asio::post(executor, [call = std::move(call), value = std::move(value)]() mutable {
-        Handler resume = std::move(call->handler);
-        call.reset();
-        std::move(resume)(std::move(value));
-      });
-    });
-  }
-
   void loop();
 
   std::function<void()> on_idle_;
