@@ -17,7 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 
 const std::string kCursor = "bus";
-constexpr std::size_t kPageEntries = 128;
+constexpr std::size_t kPageEntries = 256;
+constexpr std::size_t kLastValuesBytes = 8 * 1024 * 1024;
+constexpr std::size_t kLookBack = 16;
 constexpr std::size_t kRecentMax = 4096;
 constexpr std::size_t kRepeatedMax = 1000;
 constexpr milliseconds kPoll{250};  // for what no change event announces
@@ -67,12 +69,14 @@ LogPublisher::LogPublisher(StateStore& store, Engine& engine, Bus& bus,
       strand_(std::move(strand)),
       log_(log),
       wake_(strand_),
-      tasks_("log publisher", log) {}
+      tasks_("log publisher", log),
+      last_values_(kLastValuesBytes) {}
 
 LogPublisher::~LogPublisher() { SE_ASSERT(tasks_.running() == 0); }
 
 void LogPublisher::on_changes(std::span<const ChangeEvent> changes) {
-  {
+  if (store_.shared() != nullptr) {
+    // There each look into the log is a request over the network.
     const std::lock_guard lock(mutex_);
     for (const ChangeEvent& change : changes) recent_.emplace(change.seq, change);
     // What is forgotten here is read from the log.
@@ -291,34 +295,53 @@ BusMessage LogPublisher::result_message(const LogEntry& entry) const {
                     wire::encode_result(result), entry.proposal.correlation_id);
 }
 
-// The engine's own event if it is still known, else made from the log.
+// From what was read before, else the engine's own event if it is still known, else from the log.
 LogPublisher::Awaitable<Result<ChangeEvent>> LogPublisher::change_of(const LogEntry& entry) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto known = recent_.find(entry.seq);
-    if (known != recent_.end() && known->second.engine_id == entry.engine_id) {
-      co_return known->second;
+  json::Value prev;
+  if (entry.previous_version > 0) {
+    const json::Value* known = last_values_.find(entry.proposal.key, entry.previous_version);
+    if (known != nullptr) {
+      prev = *known;
+    } else if (auto event = recent_change(entry)) {
+      prev = std::move(event->prev);
+    } else {
+      auto found = co_await value_before(entry);
+      if (!found.ok()) co_return found.error();
+      prev = *std::move(found);
     }
   }
+  last_values_.put(entry.proposal.key, entry.resulting_version.value_or(0),
+                   entry.resulting_value.value_or(json::Value()));
+  co_return change_event(entry, std::move(prev));
+}
+
+std::optional<ChangeEvent> LogPublisher::recent_change(const LogEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  const auto known = recent_.find(entry.seq);
+  if (known == recent_.end() || known->second.engine_id != entry.engine_id) return std::nullopt;
+  return known->second;
+}
+
+// What the key of `entry` held before it, from the log.
+LogPublisher::Awaitable<Result<json::Value>> LogPublisher::value_before(const LogEntry& entry) {
   // Where engines share a log, the numbers of two of them say nothing about order.
   std::int64_t before = store_.shared() == nullptr ? entry.seq : 0;
-  while (entry.previous_version > 0) {
-    LogQuery query;
-    query.key = entry.proposal.key;
+  LogQuery query;
+  query.key = entry.proposal.key;
+  query.newest_first = true;
+  query.limit = before != 0 ? 1 : kLookBack;  // mostly it is the entry just before
+  while (true) {
     query.before_seq = before;
-    query.limit = 16;
-    query.newest_first = true;
-    auto earlier = co_await store_.read_log(std::move(query));
+    auto earlier = co_await store_.read_log(query);
     if (!earlier.ok()) co_return earlier.error();
-    if (earlier->empty()) break;
     for (const LogEntry& candidate : *earlier) {
       if (before != 0) before = candidate.seq;
       if (candidate.resulting_version != entry.previous_version) continue;
-      co_return change_event(entry, candidate.resulting_value.value_or(json::Value()));
+      co_return candidate.resulting_value.value_or(json::Value());
     }
-    if (before == 0) break;
+    if (earlier->empty() || before == 0) co_return json::Value();
+    query.limit = kLookBack;
   }
-  co_return change_event(entry, json::Value());
 }
 
 LogPublisher::Awaitable<void> LogPublisher::publish_repeated() {

@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "app/last_values.h"
 #include "base/log.h"
 #include "engine/engine.h"
 #include "net/task_group.h"
@@ -37,7 +39,8 @@ class LogPublisher {
                Log& log);
   ~LogPublisher();
 
-  // Keeps what the engine knows of changes that are about to be published. For add_change_listener.
+  // Says that there is something new, and keeps what would be costly to read. For
+  // add_change_listener.
   void on_changes(std::span<const ChangeEvent> changes);
   // Says that there may be something new.
   void wake() const { wake_.notify(); }
@@ -72,6 +75,8 @@ class LogPublisher {
   void log_unsaved(const Error& error) const;
   void log_published(const PublishCursor& cursor, std::size_t messages) const;
   Awaitable<Result<ChangeEvent>> change_of(const LogEntry& entry);
+  std::optional<ChangeEvent> recent_change(const LogEntry& entry);
+  Awaitable<Result<json::Value>> value_before(const LogEntry& entry);
   BusMessage result_message(const LogEntry& entry) const;
   bool stopping();
 
@@ -84,11 +89,12 @@ class LogPublisher {
   net::TaskGroup tasks_;
 
   std::mutex mutex_;                            // guards the three below
-  std::map<std::int64_t, ChangeEvent> recent_;  // by seq
+  std::map<std::int64_t, ChangeEvent> recent_;  // by seq; of a shared store only
   std::deque<MutationResult> repeated_;
   bool stopping_ = false;
 
   // The strand's.
+  LastValues last_values_;
   std::string engine_id_;  // whose entries are published, where several engines write
   std::int64_t cursor_ = 0;
   std::int64_t saved_ = 0;
