@@ -173,6 +173,7 @@ LogPublisher::Awaitable<void> LogPublisher::save_cursor(bool now) {
 
 // Publishes the next page. False if the store or the bus does not work now.
 LogPublisher::Awaitable<bool> LogPublisher::publish_some() {
+  if (!engine_.is_shared() && cursor_ == engine_.view().seq()) co_return true;
   auto page = co_await next_page();
   if (!page.ok()) {
     if (!std::exchange(faulty_, true)) {

@@ -216,6 +216,7 @@ void Engine::refuse(Work& work, std::string_view why) {
     transaction->result.retry_after = retry;
   } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
     sequence->results.clear();
+    if (sequence->lane != nullptr) sequence->lane->closed_ = true;
     for (const Submission& item : sequence->items) {
       sequence->results.push_back(
           plain_answer(item.proposal, RejectionCode::kUnavailable, std::string(why)));

@@ -15,11 +15,14 @@
 #ifndef STATE_ENGINE_ENGINE_ENGINE_H_
 #define STATE_ENGINE_ENGINE_ENGINE_H_
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -48,6 +51,20 @@
 
 namespace state_engine {
 
+// Calls of propose_in_order that keep one order. Once something is refused for now (`unavailable`,
+// `rate_limited`), what follows in later calls is answered `unavailable`: all of it if a whole call
+// was refused, else that of the same key. The caller then waits for all calls under way, and sends
+// what was refused again, in its order, in a new lane.
+//
+// Threads: made by anybody, then the engine's.
+class ProposalLane {
+ private:
+  friend class Engine;
+  bool closed_ = false;
+  // What was refused, by key, and for how long.
+  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> refused_;
+};
+
 class Engine {
  public:
   template <typename T>
@@ -74,8 +91,10 @@ class Engine {
 
   // Decides proposals in their order and in one commit, each for itself (no transaction). What
   // follows a rate limited one for the same key is answered `unavailable`, so that sending the
-  // refused ones again keeps the order per key. REQUIRES: at most kCommitBatchMax.
-  Awaitable<std::vector<MutationResult>> propose_in_order(std::vector<Submission> submissions);
+  // refused ones again keeps the order per key. With a `lane` this holds over several calls that
+  // are under way at the same time. REQUIRES: at most kCommitBatchMax; no lane if is_shared().
+  Awaitable<std::vector<MutationResult>> propose_in_order(
+      std::vector<Submission> submissions, std::shared_ptr<ProposalLane> lane = nullptr);
 
   // Sets member ids and gives every member the transaction's actor and reason as they come.
   // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
@@ -129,6 +148,7 @@ class Engine {
     std::vector<Submission> items;
     std::function<void(std::vector<MutationResult>)> done;
     std::vector<MutationResult> results;
+    std::shared_ptr<ProposalLane> lane = nullptr;
   };
   struct ExpiryWork {
     std::vector<std::string> keys;

@@ -281,17 +281,16 @@ bool Link::publish(const std::string& subject, const std::string& reply, std::st
   const auto size = static_cast<int>(body.size());
   if (headers.empty()) {
     // Without a message object, which the library would hand to another thread to free.
-    const natsStatus sent = reply.empty()
-                                ? natsConnection_Publish(impl_->connection, subject.c_str(),
-                                                         body.data(), size)
-                                : natsConnection_PublishRequest(impl_->connection, subject.c_str(),
-                                                                reply.c_str(), body.data(), size);
+    const natsStatus sent =
+        reply.empty()
+            ? natsConnection_Publish(impl_->connection, subject.c_str(), body.data(), size)
+            : natsConnection_PublishRequest(impl_->connection, subject.c_str(), reply.c_str(),
+                                            body.data(), size);
     return sent == NATS_OK;
   }
   natsMsg* message = nullptr;
-  natsStatus status =
-      natsMsg_Create(&message, subject.c_str(), reply.empty() ? nullptr : reply.c_str(),
-                     body.data(), size);
+  natsStatus status = natsMsg_Create(&message, subject.c_str(),
+                                     reply.empty() ? nullptr : reply.c_str(), body.data(), size);
   for (const auto& [name, value] : headers) {
     if (status == NATS_OK) status = natsMsgHeader_Set(message, name.c_str(), value.c_str());
   }
