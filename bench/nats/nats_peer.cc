@@ -106,7 +106,8 @@ struct Sightings {
   std::size_t count = 0;
 };
 
-// Ids are "lat-" and a number; they stand in the body of all that a proposal causes.
+// Ids are "lat-", a number and what no other run has; they stand in the body of all that a proposal
+// causes.
 void see(natsConnection*, natsSubscription*, natsMsg* message, void* closure) {
   const auto now = Clock::now();
   const std::string_view body(natsMsg_GetData(message),
@@ -131,8 +132,10 @@ double percentile(const std::vector<double>& sorted, double share) {
 }
 
 std::string proposal_of(std::size_t number) {
-  return "{\"id\":\"lat-" + std::to_string(number) + "\",\"op\":\"set\",\"key\":\"bench.k" +
-         std::to_string(number % 100) + "\",\"value\":{\"n\":" + std::to_string(number) +
+  static const std::string run = std::to_string(Clock::now().time_since_epoch().count());
+  return "{\"id\":\"lat-" + std::to_string(number) + "-" + run +
+         "\",\"op\":\"set\",\"key\":\"bench.k" + std::to_string(number % 100) +
+         "\",\"value\":{\"n\":" + std::to_string(number) +
          ",\"text\":\"a fact\"},\"actor\":\"bench\",\"reason\":\"benchmark\"}";
 }
 

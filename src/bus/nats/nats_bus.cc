@@ -318,6 +318,7 @@ std::unique_ptr<Bus::Subscription> NatsBus::answer(std::string subject, std::str
       if (link == nullptr) return;  // The caller is gone too.
       const bool fits = body.size() <= link->payload_max();
       static_cast<void>(link->publish(reply, "", fits ? std::string_view(body) : kTooLarge));
+      link->send_now();
     };
     BusMessage request;
     request.subject = std::move(inbound.subject);

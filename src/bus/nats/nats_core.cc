@@ -263,6 +263,7 @@ void NatsCore::send(Link& link, const std::shared_ptr<Calls>& calls,
     calls->items[i].refused = std::move(refused);
     if (calls->close(calls->items[i])) calls->signal.notify();
   }
+  link.send_now();
 }
 
 std::vector<Result<Inbound>> NatsCore::take_answers(Calls& calls,
