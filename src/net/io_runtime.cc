@@ -15,6 +15,8 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
 
+#include "base/thread_name.h"
+
 namespace state_engine::net {
 namespace {
 
@@ -22,8 +24,11 @@ namespace asio = boost::asio;
 
 class Loop : public asio::io_context {
  public:
-  Loop() : asio::io_context(1), work_(asio::make_work_guard(get_executor())) {
-    thread_ = std::jthread([this] { run(); });
+  explicit Loop(const char* name) : asio::io_context(1), work_(asio::make_work_guard(*this)) {
+    thread_ = std::jthread([this, name] {
+      name_this_thread(name);
+      run();
+    });
   }
 
   void join() {
@@ -44,7 +49,7 @@ class Loop : public asio::io_context {
 
 struct IoRuntime::Impl {
   explicit Impl(int thread_count) {
-    for (int i = 0; i < thread_count; ++i) loops.push_back(std::make_unique<Loop>());
+    for (int i = 0; i < thread_count; ++i) loops.push_back(std::make_unique<Loop>("io"));
   }
 
   void join() {
@@ -59,7 +64,7 @@ struct IoRuntime::Impl {
   }
 
   std::vector<std::unique_ptr<Loop>> loops;
-  Loop engine;
+  Loop engine{"engine"};
   std::atomic<std::size_t> next{0};
 };
 
