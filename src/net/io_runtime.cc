@@ -1,5 +1,5 @@
-// One io_context per thread. A handler may hold a socket of another context, so all contexts give
-// up what they hold before the first of them is destroyed.
+// One io_context per thread, whose plain executor is therefore a strand. A handler may hold a socket
+// of another context, so all contexts give up what they hold before the first of them is destroyed.
 
 #include "net/io_runtime.h"
 
@@ -12,7 +12,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include "base/thread_name.h"
@@ -77,11 +76,11 @@ IoRuntime::~IoRuntime() = default;
 
 asio::any_io_executor IoRuntime::make_strand() const {
   const std::size_t turn = impl_->next.fetch_add(1, std::memory_order_relaxed);
-  return asio::make_strand(*impl_->loops[turn % impl_->loops.size()]);
+  return impl_->loops[turn % impl_->loops.size()]->get_executor();
 }
 
 asio::any_io_executor IoRuntime::make_engine_strand() const {
-  return asio::make_strand(impl_->engine);
+  return impl_->engine.get_executor();
 }
 
 void IoRuntime::run_blocking(asio::awaitable<void> task) {
