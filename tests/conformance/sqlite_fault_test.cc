@@ -159,7 +159,7 @@ TEST(SqliteFaultTest, EveryIoErrorWhileCreatingLeavesAUsableDirectory) {
   sweep({.write_code = SQLITE_IOERR_WRITE, .torn = true, .sticky = true}, true);
 }
 
-// Commits until something fails or the WAL was copied beside them more than once.
+// Commits until something fails or the WAL was copied into the file more than once.
 std::int64_t commit_much(StateStore& store, BatchBuilder& batches) {
   for (int number = 0; number < 60; ++number) {
     batches.accept(fmt::format("m-{}", number), "big", json::Value(std::string(250'000, 'v')));
@@ -169,8 +169,8 @@ std::int64_t commit_much(StateStore& store, BatchBuilder& batches) {
   return batches.seq();
 }
 
-// I5, I15: the thread that copies the WAL meets the fault, or the one that commits beside it.
-TEST(SqliteFaultTest, AnIoErrorBesideACheckpointLosesNothing) {
+// I5, I15: a commit meets the fault, or the checkpoint between two of them.
+TEST(SqliteFaultTest, AnIoErrorInACheckpointLosesNothing) {
   int fired = 0;
   for (const int at : {20, 100, 400, 700, 1000, 1500, 2500, 4000}) {
     SCOPED_TRACE(fmt::format("fault at operation {}", at));

@@ -16,8 +16,6 @@ int open_flags(OpenMode mode) {
   switch (mode) {
     case OpenMode::kWriter:
       return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    case OpenMode::kCheckpointer:
-      return SQLITE_OPEN_READWRITE;
     case OpenMode::kReader:
       return SQLITE_OPEN_READWRITE;  // so that it may use the shared memory of the WAL
     case OpenMode::kSnapshot:
@@ -34,17 +32,12 @@ const char* mode_pragmas(OpenMode mode) {
              "PRAGMA journal_mode=WAL;"
              "PRAGMA synchronous=FULL;"
              "PRAGMA wal_autocheckpoint=0;"
-             "PRAGMA journal_size_limit=33554432;"
+             "PRAGMA journal_size_limit=12582912;"
              "PRAGMA foreign_keys=OFF;"
              "PRAGMA recursive_triggers=OFF;"
              "PRAGMA secure_delete=OFF;"
              "PRAGMA temp_store=MEMORY;"
              "PRAGMA cache_size=-16384;";
-    case OpenMode::kCheckpointer:
-      return "PRAGMA synchronous=FULL;"
-             "PRAGMA wal_autocheckpoint=0;"
-             "PRAGMA query_only=1;"
-             "PRAGMA cache_size=-64;";
     case OpenMode::kReader:
       return "PRAGMA wal_autocheckpoint=0;"
              "PRAGMA query_only=1;"

@@ -60,10 +60,9 @@ class Statement {
 };
 
 enum class OpenMode {
-  kWriter,        // creates the file; the only connection that writes, and checkpoints
-  kCheckpointer,  // beside the writer: copies the WAL into the database file, nothing else
-  kReader,        // beside the writer: query_only, never checkpoints
-  kSnapshot,      // of another process: read-only file access, may VACUUM INTO a new file
+  kWriter,    // creates the file; the only connection that writes and checkpoints
+  kReader,    // beside the writer: query_only, never checkpoints
+  kSnapshot,  // of another process: read-only file access, may VACUUM INTO a new file
 };
 
 class Database {

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <future>
 #include <utility>
 
 #include <fmt/format.h>
@@ -47,7 +46,6 @@ Status require_wal(sqlite::Database& database, const std::filesystem::path& file
 struct Opened {
   std::unique_ptr<sqlite::WalVfs> vfs;  // first: outlives the connections
   std::unique_ptr<sqlite::Writer> writer;
-  std::unique_ptr<sqlite::Database> checkpointer;
   std::unique_ptr<sqlite::Reader> reader;
 };
 
@@ -66,15 +64,11 @@ Result<Opened> open_connections(const SqliteStoreOptions& options) {
   if (!end.ok()) return std::move(end).error();
   auto writer = sqlite::Writer::create(std::move(*writing), *end);
   if (!writer.ok()) return std::move(writer).error();
-  auto copying =
-      sqlite::Database::open(file, sqlite::OpenMode::kCheckpointer, options.vfs_for_test);
-  if (!copying.ok()) return std::move(copying).error();
   auto reading = sqlite::Database::open(file, sqlite::OpenMode::kReader, options.vfs_for_test);
   if (!reading.ok()) return std::move(reading).error();
   auto reader = sqlite::Reader::create(std::move(*reading));
   if (!reader.ok()) return std::move(reader).error();
-  return Opened{std::move(vfs), std::move(*writer),
-                std::make_unique<sqlite::Database>(std::move(*copying)), std::move(*reader)};
+  return Opened{std::move(vfs), std::move(*writer), std::move(*reader)};
 }
 
 }  // namespace
@@ -86,26 +80,11 @@ struct SqliteStateStore::Core {
       : lock(std::move(held)),
         vfs(std::move(opened.vfs)),
         writer(std::move(opened.writer)),
-        checkpointer(std::move(opened.checkpointer)),
         reader(std::move(opened.reader)),
         log(log_ref),
         writing(
-            "store write", [this] { when_idle(); }, kIdleBeforeCheckpoint),
-        reading("store read", {}, kIdleBeforeCheckpoint),
-        checkpointing("checkpoint", {}, kIdleBeforeCheckpoint) {}
-
-  // The write thread hands work to the checkpoint thread and gets its answer: the first must have
-  // stopped asking before the second may go.
-  ~Core() {
-    std::promise<void> ended;
-    writing.post([this, &ended] {
-      ending = true;
-      ended.set_value();
-    });
-    ended.get_future().wait();
-  }
-  Core(const Core&) = delete;
-  Core& operator=(const Core&) = delete;
+            "store write", [this] { after_write(true); }, kIdleBeforeCheckpoint),
+        reading("store read", {}, kIdleBeforeCheckpoint) {}
 
   // Runs `work(reader)` on the read thread.
   template <typename Work>
@@ -129,44 +108,18 @@ struct SqliteStateStore::Core {
       SE_ASSERT(writer != nullptr);
       auto result = work(*writer);
       note_failure();
-      writing.post([this] { after_write(); });
+      writing.post([this] { after_write(false); });
       return result;
     });
   }
 
-  // On the write thread, as are the next three.
-  void after_write() {
-    if (ending || copying) return;
-    switch (writer->checkpoint_need()) {
-      case sqlite::CheckpointNeed::kNone:
-        return;
-      case sqlite::CheckpointNeed::kHere:
-        writer->checkpoint();
-        break;
-      case sqlite::CheckpointNeed::kBeside:
-        copying = true;
-        checkpointing.post([this] {
-          const sqlite::CheckpointOutcome outcome = sqlite::checkpoint_passively(*checkpointer);
-          writing.post([this, outcome] { after_checkpoint(outcome); });
-        });
-        break;
-    }
-    note_failure();
-  }
-
-  void after_checkpoint(const sqlite::CheckpointOutcome& outcome) {
-    copying = false;
+  void after_write(bool idle) {
     if (writer == nullptr) return;  // closed
-    writer->note_checkpoint(outcome);
-    note_failure();
-    // Only another commit asks again: a copy that a reader or a full disk holds up must not spin.
-    if (writer->checkpoint_need() == sqlite::CheckpointNeed::kHere) writer->checkpoint();
-    note_failure();
-  }
-
-  void when_idle() {
-    if (ending || copying) return;
-    writer->checkpoint_all();
+    if (idle) {
+      writer->checkpoint_all();
+    } else {
+      writer->checkpoint_if_large();
+    }
     note_failure();
   }
 
@@ -178,15 +131,11 @@ struct SqliteStateStore::Core {
   sqlite::DataDirLock lock;
   std::unique_ptr<sqlite::WalVfs> vfs;
   std::unique_ptr<sqlite::Writer> writer;
-  std::unique_ptr<sqlite::Database> checkpointer;
   std::unique_ptr<sqlite::Reader> reader;
   Log& log;
   std::atomic<bool> stopped{false};  // set by the write thread, seen by the read thread
-  bool copying = false;  // the checkpoint thread is at work; of the write thread, as is the next
-  bool ending = false;   // no checkpoint may begin
   sqlite::WorkThread writing;
   sqlite::WorkThread reading;
-  sqlite::WorkThread checkpointing;
 };
 
 SqliteStateStore::SqliteStateStore(std::unique_ptr<Core> core) : core_(std::move(core)) {}
@@ -283,15 +232,7 @@ StateStore::Awaitable<Status> SqliteStateStore::save_cursor(std::string name, st
 }
 
 StateStore::Awaitable<Status> SqliteStateStore::close() {
-  co_await core_->writing.run([this] {
-    core_->ending = true;
-    return true;
-  });
-  // The others first, so that the writer is the last connection and may delete the WAL.
-  co_await core_->checkpointing.run([this] {
-    core_->checkpointer.reset();
-    return true;
-  });
+  // The reader first, so that the writer is the last connection and may delete the WAL.
   co_await core_->reading.run([this] {
     core_->reader.reset();
     return true;

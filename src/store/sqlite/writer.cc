@@ -16,13 +16,7 @@
 namespace state_engine::sqlite {
 namespace {
 
-// Pages of 4 KiB. A checkpoint beside the commits begins at the first bound. It never catches up
-// with them under load, so from the second on, when little is left, it is finished between two
-// commits and the WAL starts over; from the third on whatever is left.
-constexpr int kWalPagesBeside = 1024;
-constexpr int kWalPagesHere = 4096;
-constexpr int kWalPagesMax = 16384;
-constexpr int kLittleLeft = 256;
+constexpr int kWalPagesMax = 2048;  // 8 MiB of 4 KiB pages, then a checkpoint
 constexpr int kBusyTimeoutMs = 5000;
 
 std::string upsert_state_sql() {
@@ -63,7 +57,7 @@ Result<std::unique_ptr<Writer>> Writer::create(Database database, LogEnd end) {
   sqlite3_wal_hook(
       writer->database_.handle(),
       [](void* self, sqlite3*, const char*, int pages) {
-        static_cast<Writer*>(self)->note_wal(pages);
+        static_cast<Writer*>(self)->wal_pages_ = pages;
         return SQLITE_OK;
       },
       writer.get());
@@ -236,37 +230,15 @@ Status Writer::save_cursor(const std::string& name, std::int64_t seq) {
   }));
 }
 
-CheckpointOutcome checkpoint_passively(const Database& database) {
-  CheckpointOutcome outcome;
-  outcome.code = sqlite3_wal_checkpoint_v2(database.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
-                                           &outcome.pages, &outcome.copied);
-  return outcome;
-}
-
-void Writer::note_wal(int pages) {
-  if (pages < wal_pages_) copied_pages_ = 0;  // it started over
-  wal_pages_ = pages;
-}
-
-CheckpointNeed Writer::checkpoint_need() const {
-  const int left = wal_pages_ - copied_pages_;
-  if (failed_ || left <= 0) return CheckpointNeed::kNone;
-  if (wal_pages_ >= kWalPagesMax) return CheckpointNeed::kHere;
-  if (wal_pages_ < kWalPagesHere) {
-    return left < kWalPagesBeside ? CheckpointNeed::kNone : CheckpointNeed::kBeside;
-  }
-  return left <= kLittleLeft ? CheckpointNeed::kHere : CheckpointNeed::kBeside;
-}
-
-void Writer::note_checkpoint(const CheckpointOutcome& outcome) {
-  if (is_fatal(outcome.code)) fail(outcome.code);
+void Writer::checkpoint_if_large() {
+  if (failed_ || wal_pages_ < kWalPagesMax) return;
+  int left = 0;
+  int done = 0;
+  const int code = sqlite3_wal_checkpoint_v2(database_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE,
+                                             &left, &done);
+  if (is_fatal(code)) fail(code);
   // Fully copied: the next commit starts the WAL over. Otherwise a reader holds it, or the disk is
   // full: the WAL grows, and the next commit tries again.
-  if (outcome.code == SQLITE_OK && outcome.copied <= wal_pages_) copied_pages_ = outcome.copied;
-}
-
-void Writer::checkpoint() {
-  if (!failed_) note_checkpoint(checkpoint_passively(database_));
 }
 
 void Writer::checkpoint_all() {
@@ -276,7 +248,7 @@ void Writer::checkpoint_all() {
                                              SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
   sqlite3_busy_timeout(database_.handle(), kBusyTimeoutMs);
   if (is_fatal(code)) fail(code);
-  if (code == SQLITE_OK) note_wal(0);
+  if (code == SQLITE_OK) wal_pages_ = 0;
 }
 
 Status Writer::close() {

@@ -21,20 +21,6 @@
 
 namespace state_engine::sqlite {
 
-// A passive checkpoint: everything that no reader's view keeps in the WAL is copied.
-struct CheckpointOutcome {
-  int code = 0;     // SQLite's
-  int pages = -1;   // in the WAL; -1: not known
-  int copied = -1;  // of these, in the database file
-};
-CheckpointOutcome checkpoint_passively(const Database& database);
-
-enum class CheckpointNeed {
-  kNone,
-  kBeside,  // much to copy: better by another connection, beside the commits
-  kHere,    // little is left to copy: between two commits, after which the WAL starts over
-};
-
 class Writer {
  public:
   // REQUIRES: the schema of `database` is current and its log ends in `end`.
@@ -46,16 +32,10 @@ class Writer {
   Status save_source(const SourceRevision& source);
   Status save_cursor(const std::string& name, std::int64_t seq);
 
-  // What the WAL asks for now. REQUIRES: no checkpoint runs beside.
-  CheckpointNeed checkpoint_need() const;
+  // Copies the WAL into the database file if it has grown over its bound; never waits for readers.
+  void checkpoint_if_large();
 
-  // Copies the WAL into the database file; never waits for readers.
-  void checkpoint();
-
-  // Takes note of a checkpoint that another connection made.
-  void note_checkpoint(const CheckpointOutcome& outcome);
-
-  // Copies all, and empties the WAL file if no reader needs it.
+  // The same whatever its size, and empties the WAL file if no reader needs it.
   void checkpoint_all();
 
   // Empties the WAL and closes the connection. Nothing may be called afterwards.
@@ -78,13 +58,11 @@ class Writer {
   CommitReply after_failure(int code, std::string_view doing, bool in_commit);
   Status to_status(const CommitReply& reply) const;
   void fail(int code);
-  void note_wal(int pages);
 
   Database database_;
   LogEnd end_;
   bool failed_ = false;
-  int wal_pages_ = 0;     // set by SQLite's hook after each commit
-  int copied_pages_ = 0;  // of these, in the database file
+  int wal_pages_ = 0;  // set by SQLite's hook after each commit
   RowScratch scratch_;
   Statement begin_;
   Statement commit_;
