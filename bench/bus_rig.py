@@ -84,15 +84,15 @@ def durable(client, name=DURABLE):
     return subject
 
 
-def proposal_text(number):
-    return json.dumps(nats.proposal(f"bench-{number}", f"bench.k{number % KEYS}",
+def proposal_text(number, prefix="bench-"):
+    return json.dumps(nats.proposal(f"{prefix}{number}", f"bench.k{number % KEYS}",
                                     {"n": number, "text": "a fact"}), separators=(",", ":"))
 
 
-def publish_backlog(client, count):
+def publish_backlog(client, count, prefix="bench-"):
     """Stores `count` proposals and makes sure that the stream has them."""
     for number in range(count):
-        client.publish(nats.MUTATION, proposal_text(number))
+        client.publish(nats.MUTATION, proposal_text(number, prefix))
         if number % 1000 == 999:
             client.flush(60)
 
