@@ -108,7 +108,7 @@ class Sides:
 def measure(sides, options):
     cases = {f"MCP, {c} connections": (lambda c=c: sides.writes(c)) for c in (16, 64)}
     for batch in (20, 100):
-        for connections in (1, 4):
+        for connections in (1, 4) if options["rounds"] > 1 else (1,):
             cases[f"bare Commits of {batch}, {connections} at a time"] = (
                 lambda b=batch, c=connections: sides.bare(b, c))
     cases["get_state, 16 connections"] = sides.reads
@@ -151,8 +151,8 @@ def main():
         print(f"SKIP: {missing or 'missing nats-server'}", file=sys.stderr)
         return 0
     m.require("wrk")
-    options = {"rounds": 1 if parsed.quick else 3, "seconds": 2 if parsed.quick else 4,
-               "backlog": 2000 if parsed.quick else 10_000}
+    options = {"rounds": 1 if parsed.quick else 3, "seconds": 1 if parsed.quick else 4,
+               "backlog": 1000 if parsed.quick else 10_000}
     peer = rig.build("bench_firestore_peer")
     facts = m.machine_facts(nats=[rig.need_server(), "--version"])
     with m.scratch() as directory, rig.server(directory / "nats") as server:
