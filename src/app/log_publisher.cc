@@ -27,6 +27,8 @@ constexpr milliseconds kRetry{250};
 constexpr milliseconds kSaveEvery{1000};  // a cursor costs a durable write
 constexpr std::chrono::seconds kLookEvery{15};
 constexpr std::chrono::seconds kLeftAfter{3};  // a living engine saves its cursor every second
+constexpr milliseconds kYieldMost{2000};
+constexpr milliseconds kYieldPoll{20};
 constexpr std::chrono::seconds kStopMost{5};
 constexpr std::chrono::seconds kDrainMost{2};
 
@@ -133,6 +135,22 @@ LogPublisher::Awaitable<bool> LogPublisher::load_cursor() {
   co_return false;
 }
 
+// True while a backlog is decided, which needs the processors more than its results do. After a
+// while what is committed by then goes out all the same.
+bool LogPublisher::yields() {
+  if (store_.shared() != nullptr || !busy_()) {
+    yielding_since_.reset();
+    return false;
+  }
+  if (cursor_ < overdue_) return false;
+  const auto now = Steady::now();
+  if (!yielding_since_) yielding_since_ = now;
+  if (now < *yielding_since_ + kYieldMost) return true;
+  yielding_since_.reset();
+  overdue_ = engine_.view().seq();
+  return false;
+}
+
 LogPublisher::Awaitable<void> LogPublisher::run() {
   // Outcomes are named: g++ 12 compiles an await in the condition of a loop's branch to a trap.
   const bool loaded = co_await load_cursor();
@@ -144,6 +162,10 @@ LogPublisher::Awaitable<void> LogPublisher::run() {
   }
   co_await publish_left(true);
   while (!stopping()) {
+    if (yields()) {
+      co_await wake_.wait(kYieldPoll);
+      continue;
+    }
     const bool published = co_await publish_some();
     if (!published) {
       co_await wake_.wait(kRetry);

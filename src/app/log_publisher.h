@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -47,6 +48,10 @@ class LogPublisher {
   // Publishes an answer that is no new record, for a proposer that missed the first one.
   void repeat(MutationResult result);
 
+  // While `busy` says so, deciding comes first: what is committed is published up to 2 s later. Not
+  // on a store that engines share. Called on the strand. REQUIRES: before start().
+  void yield_to(std::function<bool()> busy) { busy_ = std::move(busy); }
+
   void start();
   // Publishes what is committed by now, if the bus takes it soon, and keeps the cursor.
   boost::asio::awaitable<void> stop();
@@ -79,6 +84,7 @@ class LogPublisher {
   Awaitable<Result<json::Value>> value_before(const LogEntry& entry);
   BusMessage result_message(const LogEntry& entry) const;
   bool stopping();
+  bool yields();
 
   StateStore& store_;
   Engine& engine_;
@@ -93,7 +99,11 @@ class LogPublisher {
   std::deque<MutationResult> repeated_;
   bool stopping_ = false;
 
+  std::function<bool()> busy_ = [] { return false; };
+
   // The strand's.
+  std::optional<Steady::time_point> yielding_since_;
+  std::int64_t overdue_ = 0;  // what is committed up to here has waited long enough
   LastValues last_values_;
   std::string engine_id_;  // whose entries are published, where several engines write
   std::int64_t cursor_ = 0;

@@ -24,6 +24,7 @@ constexpr std::chrono::seconds kStopMost{10};
 // Enough that the engine never waits for the next batch; of a shared store one, since there a batch
 // may be decided in parts.
 constexpr std::size_t kUnderWayMost = 3;
+constexpr std::size_t kBacklogLeast = 2 * limits::kCommitBatchMax;
 
 milliseconds retry_after(const MutationResult& result) {
   return std::max(kRetryLeast, result.retry_after.value_or(kRetryLeast));
@@ -225,17 +226,26 @@ awaitable<void> MutationIntake::run() {
     }
     const bool decided = take_decided();
     submit_batches(Steady::now());
+    note_backlog();
     if (decided || !dead_.empty()) co_await publish_dead_letters();
     if (decided) events_.on_held(held_count_);
     const bool more = !under_way_.empty() && under_way_.front()->decided;
     if (!more) co_await wake_.wait(until_due(Steady::now()));
   }
+  backlog_ = false;
   while (!under_way_.empty()) {
     const bool decided = take_decided();
     if (!decided) co_await wake_.wait();
   }
   co_await publish_dead_letters();
   give_back();
+}
+
+void MutationIntake::note_backlog() {
+  std::size_t count = waiting_.size();
+  for (const auto& batch : under_way_) count += batch->items.size();
+  // While the engine cannot commit nothing is decided faster for it.
+  backlog_ = !away_ && count >= kBacklogLeast;
 }
 
 bool MutationIntake::may_submit() const {

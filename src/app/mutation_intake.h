@@ -15,6 +15,7 @@
 #ifndef STATE_ENGINE_APP_MUTATION_INTAKE_H_
 #define STATE_ENGINE_APP_MUTATION_INTAKE_H_
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -66,6 +67,8 @@ class MutationIntake {
   ~MutationIntake();
 
   void start();
+  // True while more waits to be decided than the engine takes at once. Any thread.
+  bool has_backlog() const { return backlog_; }
   // Ends the deliveries, finishes what is being decided, gives the rest back.
   boost::asio::awaitable<void> stop();
 
@@ -104,6 +107,7 @@ class MutationIntake {
   void submit_batches(Steady::time_point now);
   boost::asio::awaitable<void> decide(std::shared_ptr<Batch> batch);
   bool take_decided();
+  void note_backlog();
   void keep_refused();
   void note_away(const MutationResult* away);
   void settle(Item& item, const MutationResult& result);
@@ -120,6 +124,8 @@ class MutationIntake {
   net::WakeSignal wake_;
   net::TaskGroup tasks_;
   std::unique_ptr<Bus::Subscription> subscription_;
+
+  std::atomic<bool> backlog_{false};
 
   std::mutex mutex_;  // guards the three below, which the bus's threads change
   std::deque<Item> inbox_;
