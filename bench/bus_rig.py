@@ -1,4 +1,4 @@
-"""What the benchmarks of the platform side share: a nats-server with a backlog, and its counterpart.
+"""What the benchmarks of the platform side share: a nats-server with a backlog of proposals.
 
 The proposals are those of the platform's services: JSON with id, op, key, value, actor, reason, ts.
 """

@@ -149,8 +149,8 @@ def main():
         scripts = {"put": writes_script(directory / "writes.lua"),
                    "get": m.wrk_script(directory / "reads.lua", m.call_headers("get_state"), read)}
         rows = measure(servers, engine, scripts, options)
-    print(f"medians of {options['rounds']} round(s) of {options['seconds']} s, in turns; kv_synced: "
-          "every write on disk, kv: written to disk every two minutes")
+    print(f"medians of {options['rounds']} round(s) of {options['seconds']} s, in turns; "
+          "kv_synced: every write on disk, kv: written to disk every two minutes")
     print_rows(rows)
     m.write_report("kv", {"machine": facts, "rows": rows, "figures": figures_of(rows)},
                    parsed.json)

@@ -1,3 +1,5 @@
+// Effects are published in groups: one wake-up and one wait for all, in their order.
+
 #include "app/bus_effect_sink.h"
 
 #include "base/assert.h"

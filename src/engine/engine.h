@@ -15,14 +15,11 @@
 #ifndef STATE_ENGINE_ENGINE_ENGINE_H_
 #define STATE_ENGINE_ENGINE_ENGINE_H_
 
-#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -40,30 +37,15 @@
 #include "engine/explanation.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
+#include "engine/proposal_lane.h"
 #include "engine/recent_rules.h"
 #include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
-#include "ports/effect_sink.h"
 #include "ports/shared_store.h"
 #include "ports/state_store.h"
-#include "ports/timer.h"
 #include "rules/rule_set.h"
 
 namespace state_engine {
-
-// Calls of propose_in_order that keep one order. Once something is refused for now (`unavailable`,
-// `rate_limited`), what follows in later calls is answered `unavailable`: all of it if a whole call
-// was refused, else that of the same key. The caller then waits for all calls under way, and sends
-// what was refused again, in its order, in a new lane.
-//
-// Threads: made by anybody, then the engine's.
-class ProposalLane {
- private:
-  friend class Engine;
-  bool closed_ = false;
-  // What was refused, by key, and for how long.
-  std::unordered_map<std::string, std::optional<std::chrono::milliseconds>> refused_;
-};
 
 class Engine {
  public:
@@ -89,10 +71,9 @@ class Engine {
 
   Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
 
-  // Decides proposals in their order and in one commit, each for itself (no transaction). What
-  // follows a rate limited one for the same key is answered `unavailable`, so that sending the
-  // refused ones again keeps the order per key. With a `lane` this holds over several calls that
-  // are under way at the same time. REQUIRES: at most kCommitBatchMax; no lane if is_shared().
+  // Decides proposals in their order and in one commit, each for itself. What follows a refused one
+  // for the same key is answered `unavailable`, so that sending them again keeps the order; with a
+  // `lane` over several calls at a time. REQUIRES: at most kCommitBatchMax; no lane if is_shared().
   Awaitable<std::vector<MutationResult>> propose_in_order(
       std::vector<Submission> submissions, std::shared_ptr<ProposalLane> lane = nullptr);
 
