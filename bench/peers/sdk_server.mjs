@@ -7,7 +7,8 @@
 // v2: createMcpHandler of @modelcontextprotocol/server behind toNodeHandler, revision 2026-07-28.
 // v1: McpServer of @modelcontextprotocol/sdk with a stateless transport, revision 2025-11-25.
 // Both build a server for each request, as the SDK documents it for HTTP without sessions, and both
-// answer plain JSON. Prints the port once it listens.
+// answer plain JSON. The tool has the schemas that state-engine's has. Prints the port once it
+// listens.
 
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -32,6 +33,14 @@ const definition = {
   title: 'Read state by key',
   description: 'Read the current value and version of keys.',
   inputSchema: z.object({ keys: z.array(z.string()).max(100) }),
+  // As state-engine's own definition of the tool.
+  outputSchema: z.object({
+    snapshots: z.record(z.string(), z.union([z.null(), z.looseObject({
+      key: z.string(), value: z.json(), version: z.int(), updatedAt: z.string(),
+      updatedBy: z.string(), seq: z.int().optional(), reason: z.string().optional(),
+    })])),
+    asOfSeq: z.int(),
+  }),
 };
 function getState({ keys }) {
   const answer = {
@@ -41,17 +50,16 @@ function getState({ keys }) {
   return { content: [{ type: 'text', text: JSON.stringify(answer) }], structuredContent: answer };
 }
 
-function newServer(McpServer, inputSchema) {
+function newServer(McpServer) {
   const server = new McpServer({ name: 'map', version: '1.0.0' });
-  server.registerTool('get_state', { ...definition, inputSchema }, getState);
+  server.registerTool('get_state', definition, getState);
   return server;
 }
 
 function handlerV2() {
   const { McpServer, createMcpHandler } = require('@modelcontextprotocol/server');
   const { toNodeHandler } = require('@modelcontextprotocol/node');
-  return toNodeHandler(createMcpHandler(() => newServer(McpServer, definition.inputSchema),
-    { responseMode: 'json' }));
+  return toNodeHandler(createMcpHandler(() => newServer(McpServer)));
 }
 
 function handlerV1() {
@@ -59,7 +67,7 @@ function handlerV1() {
   const { StreamableHTTPServerTransport } =
     require('@modelcontextprotocol/sdk/server/streamableHttp.js');
   return async (request, response) => {
-    const server = newServer(McpServer, definition.inputSchema.shape);
+    const server = newServer(McpServer);
     const transport = new StreamableHTTPServerTransport(
       { sessionIdGenerator: undefined, enableJsonResponse: true });
     response.on('close', () => { transport.close(); server.close(); });
