@@ -5,11 +5,12 @@
 
 Evaluations per second of one rule, and the rules' share of a commit with 10,000 rules of which one
 matches. Rates are medians of processor time, so that other work on the machine counts little; the
-ratio to json-logic-js says more than the absolute figure. The sides take turns in rounds: one with
---quick, else three. Needs the packages of tests/node; without these it says so and ends with 77.
+ratio to json-logic-js says more than the absolute figure. The sides take turns in rounds: one of
+one run with --quick, else three of five. Needs the packages of tests/node; without these it says so and ends with 77.
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -73,6 +74,7 @@ def main():
     facts.update({name: peers.node_package(name) for name in PACKAGES})
     script = m.ROOT / "bench/rules/peers.mjs"
     rounds = 1 if options.quick else 3
+    os.environ["BENCH_RULES_RUNS"] = "1" if options.quick else "5"
     turns = m.take_turns({"peers": lambda: run([peers.node_binary(), str(script)]),
                           OURS: lambda: run([str(engine)])}, rounds, "rules")
     measured = {name: [entry[name] for entry in turns["peers"]] for name in turns["peers"][0]}
