@@ -22,8 +22,10 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; } .small { fill: #9198a1; }
   .grid { stroke: #30363d; } .axis { stroke: #9198a1; }
-  .c0 { stroke: #58a6ff; } .c1 { stroke: #f0883e; } .c2 { stroke: #3fb950; } .c3 { stroke: #bc8cff; }
-  .f0 { fill: #58a6ff; } .f1 { fill: #f0883e; } .f2 { fill: #3fb950; } .f3 { fill: #bc8cff; }
+  .c0 { stroke: #58a6ff; } .c1 { stroke: #f0883e; }
+  .c2 { stroke: #3fb950; } .c3 { stroke: #bc8cff; }
+  .f0 { fill: #58a6ff; } .f1 { fill: #f0883e; }
+  .f2 { fill: #3fb950; } .f3 { fill: #bc8cff; }
 }
 """
 DASHES = ["", "7 4", "2 4", "10 3 2 3"]

@@ -6,7 +6,8 @@
 Evaluations per second of one rule, and the rules' share of a commit with 10,000 rules of which one
 matches. Rates are medians of processor time, so that other work on the machine counts little; the
 ratio to json-logic-js says more than the absolute figure. The sides take turns in rounds: one of
-one run with --quick, else three of five. Needs the packages of tests/node; without these it says so and ends with 77.
+one run with --quick, else three of five. Needs the packages of tests/node; without these it says so
+and ends with 77.
 """
 
 import json

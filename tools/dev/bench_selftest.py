@@ -4,7 +4,9 @@
 Fabricated benchmarks and reports; no engine is started.
 """
 
+import ast
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -112,6 +114,20 @@ class Runner(unittest.TestCase):
         self.assertEqual((sorted(reports), absent, whole), (["first", "second"], {}, True))
         self.assertEqual(told.count("taken over"), 2)
 
+    def test_only_programs_of_the_common_form_are_benchmarks(self):
+        for name, text, mode in (("helper", '"--json"', 0o644), ("alone", "no option", 0o755),
+                                 ("growth", 'add("--json")', 0o755),
+                                 ("zoo", "m.arguments(__doc__)", 0o755)):
+            path = self.home / f"{name}.py"
+            path.write_text(text)
+            path.chmod(mode)
+        for program in self.chosen.values():
+            program.unlink()
+        self.assertEqual(list(suite.benchmarks(self.home)), ["zoo", "growth"])
+        names = {path.name for path in suite.shared_code()}
+        self.assertLessEqual({"measuring.py", "peers.py", "sdk_server.mjs"}, names)
+        self.assertFalse(names & {"get_state.py", "plot.py"})
+
     def test_fresh_measures_again(self):
         self.run_all()
         self.run_all(fresh=True)
@@ -189,6 +205,47 @@ class Runner(unittest.TestCase):
         self.assertTrue((self.home / "quick/first.json").exists())
         self.assertIn("stopped in second", told)
         self.assert_child_ended()
+
+
+def used_of_modules(path, modules):
+    """(module, attribute, line) for each `alias.attribute` of an imported one of `modules`."""
+    tree = ast.parse(path.read_text())
+    aliases = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            aliases |= {name.asname or name.name: name.name for name in node.names
+                        if name.name in modules}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) \
+                and node.value.id in aliases:
+            yield aliases[node.value.id], node.attr, node.lineno
+        if isinstance(node, ast.ImportFrom) and node.module in modules:
+            for name in node.names:
+                yield node.module, name.name, node.lineno
+
+
+class Programs(unittest.TestCase):
+    """No test runs the benchmarks, so that what moves between files could break them unseen."""
+
+    def test_they_use_only_what_the_shared_modules_have(self):
+        folder = suite.ROOT / "bench"
+        modules = {path.stem: importlib.import_module(path.stem)
+                   for path in folder.glob("*.py")}
+        lost, seen = [], 0
+        for path in folder.glob("*.py"):
+            for module, name, line in used_of_modules(path, modules):
+                seen += 1
+                if not hasattr(modules[module], name):
+                    lost.append(f"{path.name}:{line}: {module}.{name}")
+        self.assertEqual(lost, [])
+        self.assertGreater(seen, 100)
+
+    def test_a_name_that_moved_is_noticed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "x.py"
+            path.write_text("import peers as p\nfrom measuring import gone\np.moved()\n")
+            self.assertEqual(set(used_of_modules(path, {"peers": 0, "measuring": 0})),
+                             {("peers", "moved", 3), ("measuring", "gone", 2)})
 
 
 class Tables(unittest.TestCase):

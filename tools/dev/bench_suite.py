@@ -18,6 +18,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -34,16 +35,20 @@ SKIPPED = 77
 LIMITS = {"quick": (150, 15 * 60), "full": (45 * 60, 60 * 60)}
 DOCUMENTS = ["docs/performance.md"]
 IMAGES = "docs/images"
+RUNNABLE = re.compile(r'"--json"|m\.arguments\(')
+# Of bench/, what no benchmark runs.
+AFTERWARDS = {"plot.py", "summary.py", "CMakeLists.txt"}
 
 
 def log(words):
     print(words, file=sys.stderr, flush=True)
 
 
-def benchmarks():
-    """name -> program, those that take longest in the full form last."""
-    found = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py"))
-             if os.access(path, os.X_OK)}
+def benchmarks(folder=ROOT / "bench"):
+    """name -> program of the common form, those that take longest in the full form last. Programs
+    without --json, such as hot_paths, are run by name only."""
+    found = {path.stem: path for path in sorted(folder.glob("*.py"))
+             if os.access(path, os.X_OK) and RUNNABLE.search(path.read_text())}
     return dict(sorted(found.items(), key=lambda item: item[0] == "growth"))
 
 
@@ -54,13 +59,18 @@ def digest(*paths):
     return found.hexdigest()[:16]
 
 
-def identity(name, program, form):
+def shared_code():
+    """Every file of bench/ that is no benchmark of its own: helpers, other sides, C++ parts."""
+    own = set(benchmarks().values())
+    return sorted(path for path in (ROOT / "bench").glob("**/*")
+                  if path.is_file() and path not in own and path.name not in AFTERWARDS
+                  and "__pycache__" not in path.parts)
+
+
+def identity(program, form):
     """What must be the same for a report to stand for a run of now."""
-    shared = [ROOT / "bench/measuring.py", ROOT / "bench/peers.py"]
-    parts = sorted(path for folder in (name, "peers", "load")
-                   for path in (ROOT / "bench" / folder).glob("**/*") if path.is_file())
     return {"form": form, "binary": digest(pathlib.Path(m.harness.engine_binary())),
-            "benchmark": digest(program, *shared, *parts),
+            "benchmark": digest(program, *shared_code()),
             "machine": f"{m.cpu_name()}, {os.cpu_count()} cores, {platform.release()}"}
 
 
@@ -145,7 +155,7 @@ def run_all(chosen, form, folder, fresh):
     for number, (name, program) in enumerate(chosen.items(), 1):
         elapsed = time.monotonic() - begin
         head = f"[{number}/{len(chosen)}, {clock(elapsed)}] {name}"
-        wanted = identity(name, program, form)
+        wanted = identity(program, form)
         report = None if fresh else kept_report(folder / f"{name}.json", wanted)
         if report is not None:
             log(f"{head}: taken over from {folder / (name + '.json')} (--fresh measures it again)")

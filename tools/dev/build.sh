@@ -44,7 +44,7 @@ list_benchmarks() {
     fi
   done
   say "Parts in C++:"
-  sed -n 's/^ *\(add_executable\|se_bench\)(bench_\([a-z_0-9]*\).*/  \2/p' bench/CMakeLists.txt
+  sed -n 's/^ *add_executable(bench_\([a-z_0-9]*\).*/  \1/p' bench/CMakeLists.txt
 }
 
 # Packages, the engine and all C++ parts. STATE_ENGINE_BIN names another engine to measure.
