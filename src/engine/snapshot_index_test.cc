@@ -21,10 +21,10 @@ SnapshotPtr make(std::string key, std::int64_t version) {
 std::map<std::string, std::int64_t> contents(const SnapshotView& view, std::string_view from = "") {
   std::map<std::string, std::int64_t> out;
   std::string last;
-  view.scan(from, [&](const SnapshotPtr& item) {
-    EXPECT_TRUE(last.empty() || last < item->key) << "out of order at " << item->key;
-    last = item->key;
-    out[item->key] = item->version;
+  view.scan(from, [&](SnapshotRef item) {
+    EXPECT_TRUE(last.empty() || last < item.key()) << "out of order at " << item.key();
+    last = item.key();
+    out[last] = item.version();
     return true;
   });
   return out;
@@ -92,8 +92,8 @@ TEST(SnapshotIndexTest, ReadersSeeWholeRevisionsWhileTheWriterWorks) {
   std::jthread reader([&](std::stop_token stop) {
     while (!stop.stop_requested()) {
       const SnapshotView view = index.view();
-      view.scan("", [&](const SnapshotPtr& item) {
-        EXPECT_EQ(item->version, view.seq());
+      view.scan("", [&](SnapshotRef item) {
+        EXPECT_EQ(item.version(), view.seq());
         return true;
       });
     }

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "store/sqlite/row_codec.h"
+#include "store/sqlite/state_loader.h"
 
 namespace state_engine::sqlite {
 namespace {
@@ -180,6 +181,10 @@ Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after
     out.push_back(std::make_shared<const Snapshot>(std::move(snapshot)));
   }
   return out;
+}
+
+Result<LoadedState> Reader::load_state(const std::function<Result<Database>()>& open_another) {
+  return sqlite::load_state(database_, open_another);
 }
 
 Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, bool by_seq) {

@@ -25,6 +25,7 @@ class Reader {
   Result<StoreHead> head();
   Result<std::vector<std::optional<LogEntry>>> lookup(const std::vector<std::string>& ids);
   Result<std::vector<SnapshotPtr>> scan_snapshots(const std::string& after_key, std::size_t limit);
+  Result<LoadedState> load_state(const std::function<Result<Database>()>& open_another);
   Result<std::vector<LogEntry>> read_log(const LogQuery& query);
   Result<std::vector<OutboxRow>> pending_effects(std::int64_t after_position, std::size_t limit);
   Result<std::vector<OutboxRow>> effects_of(const std::vector<std::string>& mutation_ids);
