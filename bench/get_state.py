@@ -63,10 +63,15 @@ def measure_case(engine, directory, case, rounds, seconds):
 
 
 WRITES = """\
-local n = 0
+local requests, n = {}, 0
+init = function()
+  for i = 1, 10000 do
+    requests[i] = wrk.format(nil, nil, nil, [==[HEAD]==] .. i .. [==[TAIL]==])
+  end
+end
 request = function()
-  n = n + 1
-  return wrk.format(nil, nil, nil, [==[HEAD]==] .. (n % 10000) .. [==[TAIL]==])
+  n = n % 10000 + 1
+  return requests[n]
 end
 """
 

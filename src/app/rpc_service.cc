@@ -175,7 +175,7 @@ boost::asio::awaitable<std::string> RpcService::propose(BusMessage request) {
   Proposal proposal = std::move(decoded->proposal);
   const std::string fault = decoded->fault_text(!decoded->has_id && !new_id);
   if (!fault.empty()) co_return text_of(wire::encode_result(invalid(proposal.id, fault)));
-  if (new_id) proposal.id = new_uuid(random_);
+  if (new_id) proposal.id = new_ordered_uuid(random_, engine_.now());
   if (!decoded->has_ts) proposal.ts = engine_.now();
   if (by_subject) proposal.actor = request.subject.substr(request.subject.rfind('.') + 1);
   Origin origin{options_.principal, by_subject};

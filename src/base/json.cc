@@ -128,50 +128,54 @@ struct CountingSink {
 
 enum class Layout { kCompact, kCanonical, kPretty };
 
-template <typename Sink>
-void put_escaped(Sink& sink, unsigned char c) {
+// Writes the escape of `c`, at most 6 characters, to `out`. Returns how many.
+std::size_t write_escape(char* out, unsigned char c) {
   static constexpr std::string_view kHex = "0123456789abcdef";
-  switch (c) {
-    case '"':
-      return sink.put("\\\"");
-    case '\\':
-      return sink.put("\\\\");
-    case '\b':
-      return sink.put("\\b");
-    case '\f':
-      return sink.put("\\f");
-    case '\n':
-      return sink.put("\\n");
-    case '\r':
-      return sink.put("\\r");
-    case '\t':
-      return sink.put("\\t");
-    default:
-      sink.put("\\u00");
-      sink.put(kHex[c >> 4]);
-      sink.put(kHex[c & 0x0F]);
+  static constexpr std::string_view kNamed = "\"\\\b\f\n\r\t";
+  static constexpr std::string_view kNames = "\"\\bfnrt";
+  out[0] = '\\';
+  if (const auto at = kNamed.find(static_cast<char>(c)); at != std::string_view::npos) {
+    out[1] = kNames[at];
+    return 2;
   }
+  std::memcpy(out + 1, "u00", 3);
+  out[4] = kHex[c >> 4];
+  out[5] = kHex[c & 0x0F];
+  return 6;
 }
 
+// Goes through a small buffer: most texts fit, and the sink sees few and long pieces.
 template <typename Sink>
 void put_string(Sink& sink, std::string_view text) {
-  sink.put('"');
-  std::size_t run = 0;
+  std::array<char, 512> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  char* const room_end = buffer.data() + buffer.size() - 8;
+  char* out = buffer.data();
+  const auto flush = [&] {
+    sink.put(std::string_view(buffer.data(), static_cast<std::size_t>(out - buffer.data())));
+    out = buffer.data();
+  };
+  *out++ = '"';
   std::size_t i = 0;
   while (i < text.size()) {
+    if (out > room_end) flush();
     if (text.size() - i >= 8) {
+      std::memcpy(out, text.data() + i, 8);
       const std::size_t plain = internal::plain_bytes(text.data() + i);
       i += plain;
+      out += plain;
       if (plain == 8) continue;
+      if (out > room_end) flush();
     }
     const auto c = static_cast<unsigned char>(text[i++]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    sink.put(text.substr(run, i - 1 - run));
-    put_escaped(sink, c);
-    run = i;
+    if (c >= 0x20 && c != '"' && c != '\\') {
+      *out++ = static_cast<char>(c);
+    } else {
+      out += write_escape(out, c);
+    }
   }
-  sink.put(text.substr(run));
-  sink.put('"');
+  if (out > room_end) flush();
+  *out++ = '"';
+  flush();
 }
 
 template <typename Sink, Layout kLayout>

@@ -42,6 +42,24 @@ TEST(RandomTest, UuidsAreVersion4AndDiffer) {
   EXPECT_EQ(seen.size(), 1000U);
 }
 
+TEST(RandomTest, OrderedUuidsBeginWithTheirTime) {
+  SystemRandom random;
+  const Timestamp at{std::chrono::milliseconds{0x0123456789ab}};
+  const std::string uuid = new_ordered_uuid(random, at);
+  EXPECT_THAT(uuid,
+              ::testing::MatchesRegex("01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
+  EXPECT_LT(uuid, new_ordered_uuid(random, at + std::chrono::milliseconds{1}));
+  EXPECT_NE(uuid, new_ordered_uuid(random, at));
+}
+
+TEST(RandomTest, BytesFetchedAheadAreGivenOnce) {
+  SystemRandom random;
+  std::set<std::string> seen;
+  for (int i = 0; i < 1000; ++i) seen.insert(random_hex(random, 16));
+  EXPECT_EQ(seen.size(), 1000U);
+  EXPECT_FALSE(seen.contains(std::string(32, '0')));
+}
+
 TEST(RandomTest, SystemBytesFillTheWholeSpan) {
   SystemRandom random;
   std::array<std::uint8_t, 4096> bytes{};

@@ -1,5 +1,5 @@
-// One io_context per thread. A handler may hold a socket of another context, so all contexts give
-// up what they hold before the first of them is destroyed.
+// One io_context per thread, whose plain executor is therefore a strand. A handler may hold a socket
+// of another context, so all contexts give up what they hold before the first of them is destroyed.
 
 #include "net/io_runtime.h"
 
@@ -12,8 +12,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/use_future.hpp>
+
+#include "base/thread_name.h"
 
 namespace state_engine::net {
 namespace {
@@ -22,8 +23,11 @@ namespace asio = boost::asio;
 
 class Loop : public asio::io_context {
  public:
-  Loop() : asio::io_context(1), work_(asio::make_work_guard(get_executor())) {
-    thread_ = std::jthread([this] { run(); });
+  explicit Loop(const char* name) : asio::io_context(1), work_(asio::make_work_guard(*this)) {
+    thread_ = std::jthread([this, name] {
+      name_this_thread(name);
+      run();
+    });
   }
 
   void join() {
@@ -44,7 +48,7 @@ class Loop : public asio::io_context {
 
 struct IoRuntime::Impl {
   explicit Impl(int thread_count) {
-    for (int i = 0; i < thread_count; ++i) loops.push_back(std::make_unique<Loop>());
+    for (int i = 0; i < thread_count; ++i) loops.push_back(std::make_unique<Loop>("io"));
   }
 
   void join() {
@@ -59,7 +63,7 @@ struct IoRuntime::Impl {
   }
 
   std::vector<std::unique_ptr<Loop>> loops;
-  Loop engine;
+  Loop engine{"engine"};
   std::atomic<std::size_t> next{0};
 };
 
@@ -72,11 +76,11 @@ IoRuntime::~IoRuntime() = default;
 
 asio::any_io_executor IoRuntime::make_strand() const {
   const std::size_t turn = impl_->next.fetch_add(1, std::memory_order_relaxed);
-  return asio::make_strand(*impl_->loops[turn % impl_->loops.size()]);
+  return impl_->loops[turn % impl_->loops.size()]->get_executor();
 }
 
 asio::any_io_executor IoRuntime::make_engine_strand() const {
-  return asio::make_strand(impl_->engine);
+  return impl_->engine.get_executor();
 }
 
 void IoRuntime::run_blocking(asio::awaitable<void> task) {

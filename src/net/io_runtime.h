@@ -28,7 +28,7 @@ class IoRuntime {
   IoRuntime(const IoRuntime&) = delete;
   IoRuntime& operator=(const IoRuntime&) = delete;
 
-  // Runs its handlers one after the other. Each call makes a new strand, on the threads in turn.
+  // An executor that runs its handlers one after the other, on the threads in turn.
   boost::asio::any_io_executor make_strand() const;
   // The same, on the engine's thread.
   boost::asio::any_io_executor make_engine_strand() const;

@@ -75,11 +75,12 @@ TEST(SqliteFaultTest, AFullDiskRefusesTheBatchAndTheStoreGoesOn) {
   home.vfs = vfs.name();
   auto store = home.open();
   BatchBuilder batches;
+  batches.accept("m-large", "large", json::Value(std::string(400'000, 'v')));  // several writes
   const BatchPtr first = make_batch(batches, 1);
-  for (int at = 0; at < 12; ++at) {
+  for (int at = 0; at < 4; ++at) {
     vfs.arm({.fail_at = at, .write_code = SQLITE_FULL, .torn = true, .sticky = true});
     const CommitReply reply = commit(*store, first);
-    ASSERT_TRUE(vfs.fired());
+    ASSERT_TRUE(vfs.fired()) << at;
     ASSERT_EQ(reply.outcome, CommitOutcome::kNotCommitted) << at;
     EXPECT_NE(reply.message.find("disk full"), std::string::npos) << reply.message;
     vfs.disarm();
@@ -156,6 +157,42 @@ TEST(SqliteFaultTest, EveryPassingIoErrorWhileCommittingLeavesWholeBatches) {
 
 TEST(SqliteFaultTest, EveryIoErrorWhileCreatingLeavesAUsableDirectory) {
   sweep({.write_code = SQLITE_IOERR_WRITE, .torn = true, .sticky = true}, true);
+}
+
+// Commits until something fails or the WAL was copied into the file more than once.
+std::int64_t commit_much(StateStore& store, BatchBuilder& batches) {
+  for (int number = 0; number < 60; ++number) {
+    batches.accept(fmt::format("m-{}", number), "big", json::Value(std::string(250'000, 'v')));
+    const std::int64_t before = batches.seq() - 1;
+    if (commit(store, batches.take()).outcome != CommitOutcome::kCommitted) return before;
+  }
+  return batches.seq();
+}
+
+// I5, I15: a commit meets the fault, or the checkpoint between two of them.
+TEST(SqliteFaultTest, AnIoErrorInACheckpointLosesNothing) {
+  int fired = 0;
+  for (const int at : {20, 100, 400, 700, 1000, 1500, 2500, 4000}) {
+    SCOPED_TRACE(fmt::format("fault at operation {}", at));
+    FaultVfs vfs;
+    SqliteHome home;
+    home.vfs = vfs.name();
+    auto store = home.open();
+    vfs.arm({.fail_at = at, .write_code = SQLITE_IOERR_WRITE, .sticky = true});
+    BatchBuilder batches;
+    const std::int64_t acknowledged = commit_much(*store, batches);
+    const Status closed = await(store->close());
+    store.reset();
+    fired += vfs.fired() ? 1 : 0;
+    EXPECT_EQ(closed.ok(), !vfs.fired());
+    vfs.disarm();
+    home.vfs.clear();
+    store = home.open();
+    EXPECT_GE(must(await(store->head())).seq, acknowledged) << "an acknowledged commit is gone";
+    EXPECT_TRUE(await(store->close()).ok());
+    expect_verified(home);
+  }
+  EXPECT_GT(fired, 2);
 }
 
 // A small file system of its own, as long as the test runs.

@@ -9,7 +9,7 @@ PACKAGES_BUILD=(
   libssl-dev libsqlite3-dev sqlite3
   libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
   libfmt-dev libspdlog-dev libyaml-cpp-dev libcli11-dev libvalijson-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev libbenchmark-dev libnats-dev
+  libgtest-dev libgmock-dev libbenchmark-dev libnats-dev libjemalloc-dev
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck

@@ -128,7 +128,7 @@ StateService::Reply StateService::propose_mutation(json::Object arguments,
   if (auto fault = reader.finish()) co_return ToolResult::error("invalid_proposal: " + *fault);
 
   options.fresh_id = !id.has_value();
-  proposal.id = id ? *id : new_uuid(random_);
+  proposal.id = id ? *id : new_ordered_uuid(random_, engine_.now());
   proposal.actor = actor_of(context);
   proposal.ts = engine_.now();
   proposal.traceparent = context.traceparent;
@@ -161,7 +161,7 @@ StateService::Reply StateService::propose_transaction(json::Object arguments,
   if (auto fault = reader.finish()) co_return ToolResult::error("invalid_proposal: " + *fault);
 
   options.fresh_id = !id.has_value();
-  transaction.id = id ? *id : new_uuid(random_);
+  transaction.id = id ? *id : new_ordered_uuid(random_, engine_.now());
   const Timestamp now = engine_.now();
   const std::string actor = actor_of(context);
   for (Proposal& member : transaction.members) {

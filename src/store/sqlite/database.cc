@@ -32,7 +32,7 @@ const char* mode_pragmas(OpenMode mode) {
              "PRAGMA journal_mode=WAL;"
              "PRAGMA synchronous=FULL;"
              "PRAGMA wal_autocheckpoint=0;"
-             "PRAGMA journal_size_limit=4194304;"
+             "PRAGMA journal_size_limit=12582912;"
              "PRAGMA foreign_keys=OFF;"
              "PRAGMA recursive_triggers=OFF;"
              "PRAGMA secure_delete=OFF;"

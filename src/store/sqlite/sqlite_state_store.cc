@@ -14,6 +14,7 @@
 #include "store/sqlite/database.h"
 #include "store/sqlite/integrity.h"
 #include "store/sqlite/reader.h"
+#include "store/sqlite/wal_vfs.h"
 #include "store/sqlite/work_thread.h"
 #include "store/sqlite/writer.h"
 
@@ -43,6 +44,7 @@ Status require_wal(sqlite::Database& database, const std::filesystem::path& file
 }
 
 struct Opened {
+  std::unique_ptr<sqlite::WalVfs> vfs;  // first: outlives the connections
   std::unique_ptr<sqlite::Writer> writer;
   std::unique_ptr<sqlite::Reader> reader;
 };
@@ -50,7 +52,8 @@ struct Opened {
 Result<Opened> open_connections(const SqliteStoreOptions& options) {
   const std::filesystem::path file = sqlite::database_file(options.directory);
   SE_RETURN_IF_ERROR(sqlite::create_database_file(options.directory));
-  auto writing = sqlite::Database::open(file, sqlite::OpenMode::kWriter, options.vfs_for_test);
+  auto vfs = std::make_unique<sqlite::WalVfs>(options.vfs_for_test);
+  auto writing = sqlite::Database::open(file, sqlite::OpenMode::kWriter, vfs->name());
   if (!writing.ok()) return std::move(writing).error();
   SE_RETURN_IF_ERROR(require_wal(*writing, file));
   const sqlite::SchemaPlan plan =
@@ -65,7 +68,7 @@ Result<Opened> open_connections(const SqliteStoreOptions& options) {
   if (!reading.ok()) return std::move(reading).error();
   auto reader = sqlite::Reader::create(std::move(*reading));
   if (!reader.ok()) return std::move(reader).error();
-  return Opened{std::move(*writer), std::move(*reader)};
+  return Opened{std::move(vfs), std::move(*writer), std::move(*reader)};
 }
 
 }  // namespace
@@ -77,11 +80,13 @@ struct SqliteStateStore::Core {
       : file(sqlite::database_file(options.directory)),
         vfs_for_test(options.vfs_for_test),
         lock(std::move(held)),
+        vfs(std::move(opened.vfs)),
         writer(std::move(opened.writer)),
         reader(std::move(opened.reader)),
         log(*options.log),
-        writing([this] { after_write(true); }, kIdleBeforeCheckpoint),
-        reading({}, kIdleBeforeCheckpoint) {}
+        writing(
+            "store write", [this] { after_write(true); }, kIdleBeforeCheckpoint),
+        reading("store read", {}, kIdleBeforeCheckpoint) {}
 
   // Runs `work(reader)` on the read thread.
   template <typename Work>
@@ -128,6 +133,7 @@ struct SqliteStateStore::Core {
   const std::filesystem::path file;
   const std::string vfs_for_test;
   sqlite::DataDirLock lock;
+  std::unique_ptr<sqlite::WalVfs> vfs;
   std::unique_ptr<sqlite::Writer> writer;
   std::unique_ptr<sqlite::Reader> reader;
   Log& log;

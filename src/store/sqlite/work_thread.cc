@@ -3,11 +3,16 @@
 #include "store/sqlite/work_thread.h"
 
 #include "base/assert.h"
+#include "base/thread_name.h"
 
 namespace state_engine::sqlite {
 
-WorkThread::WorkThread(std::function<void()> on_idle, std::chrono::milliseconds idle_after)
-    : on_idle_(std::move(on_idle)), idle_after_(idle_after), thread_([this] { loop(); }) {}
+WorkThread::WorkThread(const char* name, std::function<void()> on_idle,
+                       std::chrono::milliseconds idle_after)
+    : on_idle_(std::move(on_idle)), idle_after_(idle_after), thread_([this, name] {
+        name_this_thread(name);
+        loop();
+      }) {}
 
 WorkThread::~WorkThread() {
   {

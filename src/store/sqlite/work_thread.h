@@ -19,8 +19,9 @@ namespace state_engine::sqlite {
 
 class WorkThread final : public net::BlockingCalls {
  public:
-  // `on_idle` runs on the thread, once, after each `idle_after` without work that follows work.
-  WorkThread(std::function<void()> on_idle, std::chrono::milliseconds idle_after);
+  // `name` is literal text of at most 15 characters. `on_idle` runs on the thread, once, after each
+  // `idle_after` without work that follows work.
+  WorkThread(const char* name, std::function<void()> on_idle, std::chrono::milliseconds idle_after);
   // Finishes the work that waits, then joins.
   ~WorkThread();
 

@@ -16,7 +16,7 @@
 namespace state_engine::sqlite {
 namespace {
 
-constexpr int kWalPagesMax = 1024;  // 4 MiB of 4 KiB pages, then a checkpoint
+constexpr int kWalPagesMax = 2048;  // 8 MiB of 4 KiB pages, then a checkpoint
 constexpr int kBusyTimeoutMs = 5000;
 
 std::string upsert_state_sql() {
