@@ -90,7 +90,7 @@ Status Maker::open() {
   head_ = {new_uuid(random_), 0, std::string(64, '0'), now_};
   SE_RETURN_IF_ERROR(
       sqlite::ensure_schema(*database, file, sqlite::current_schema(), {head_.engine_id, now_}));
-  // Room for the index of ids, which are random: it must not be read from disk again and again.
+  // Room for the indexes, which must not be read from disk again and again.
   const int code = database->execute(
       "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000000");
   if (code != 0) return database->to_error(code, "prepare to write fast");
@@ -108,7 +108,7 @@ Proposal Maker::next_proposal(std::int64_t number) {
       fresh ? number
             : static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(options_.keys)));
   Proposal proposal;
-  proposal.id = new_uuid(random_);
+  proposal.id = new_ordered_uuid(random_, now_);
   proposal.key = key_name(key);
   proposal.actor = fmt::format("agent-{}", random_.below(4));
   proposal.reason = "benchmark";

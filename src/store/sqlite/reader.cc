@@ -225,6 +225,31 @@ Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
   return run_log_query(query, false);
 }
 
+Status Reader::scan_changes(const std::function<bool(const LoggedChange&)>& visit) {
+  constexpr std::int64_t kTogether = 4096;
+  auto select = statement(
+      "SELECT seq, key, op, value, status, version, committed_at FROM mutation_log WHERE seq > ?1 "
+      "ORDER BY seq LIMIT ?2");
+  if (!select.ok()) return std::move(select).error();
+  Statement& row = **select;
+  for (std::int64_t after = 0, count = kTogether; count == kTogether;) {
+    const ResetOnExit reset(row);
+    row.bind_integer(1, after);
+    row.bind_integer(2, kTogether);
+    for (count = 0;; ++count) {
+      const int code = row.step();
+      if (code == SQLITE_DONE) break;
+      if (code != SQLITE_ROW) return database_.to_error(code, "read the log");
+      after = row.integer(0);
+      const LoggedChange change{
+          after,          row.text(1), row.text(2), row.text(3), row.text(4) == "accepted",
+          row.integer(5), row.text(6)};
+      if (!visit(change)) return {};
+    }
+  }
+  return {};
+}
+
 Result<std::vector<OutboxRow>> Reader::pending_effects(std::int64_t after_position,
                                                        std::size_t limit) {
   auto select = statement(fmt::format(
