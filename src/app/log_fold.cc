@@ -1,3 +1,6 @@
+// A set is the common case and costs one look-up and one copy of text; all else goes through
+// apply_op, as in the engine.
+
 #include "app/log_fold.h"
 
 #include <algorithm>

@@ -88,7 +88,8 @@ TEST(SnapshotPageTest, MatchesAMapUnderRandomChanges) {
   for (int round = 0; round < 3000; ++round) {
     const std::string key = fmt::format("k{}", random.below(40));
     const std::size_t size = random.below(4) == 0 ? 1500 : random.below(30);
-    auto snapshot = std::make_shared<const Snapshot>(sample(key, std::string(size, 'v')));
+    auto snapshot =
+        std::make_shared<const Snapshot>(sample(key, json::Value(std::string(size, 'v'))));
     const std::size_t index = page.lower_bound(key);
     const bool replace = index < page.size() && page.at(index).key() == key;
     EXPECT_EQ(replace, model.contains(key));
@@ -108,7 +109,7 @@ TEST(SnapshotPageTest, PartsAndTheReverseKeepEverySnapshot) {
   SnapshotPage page;
   for (int i = 0; i < 9; ++i) {
     page.append(std::make_shared<const Snapshot>(
-        sample(fmt::format("k{}", i), std::string(i % 3 == 0 ? 2000 : 2, 'v'))));
+        sample(fmt::format("k{}", i), json::Value(std::string(i % 3 == 0 ? 2000 : 2, 'v')))));
   }
   const SnapshotPage back = page.reversed();
   for (std::size_t i = 0; i < 9; ++i) expect_same(*back.at(8 - i).share(), *page.at(i).share());
