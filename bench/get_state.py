@@ -5,17 +5,23 @@
 
 Both servers get the same requests from `wrk`, in turns: engine, nginx, engine, ... for 1, 10 and
 100 keys, a prefix, both eras of MCP, 1 to 64 connections. nginx parses no JSON, looks nothing up
-and checks no version: it is the ceiling, not a competitor. One more case reads while 64 writers
-commit. Needs wrk and nginx.
+and checks no version: it is the ceiling, not a competitor.
+
+Half load: both are offered half of the calls that the engine did with 16 connections in the same
+run, at a fixed rate over 16 connections, by bench_load, whose latencies count from the moment a
+request was due (no coordinated omission). wrk does not wait between calls, so its p99 is that of a
+saturated machine, on which client and server share the cores.
+
+One more case reads while 64 writers commit. Needs wrk and nginx.
 """
 
-import argparse
 import contextlib
 import json
 import subprocess
 import sys
 
 import measuring as m
+import peers
 
 KEYS_STORED = 1000
 
@@ -32,11 +38,13 @@ FULL = [
     ("100 keys", "get_state", {"keys": keys_of(100)}, False, (16,)),
     ("prefix, 100 of 1,000", "get_state_prefix", {"prefix": "user.", "limit": 100}, False, (16,)),
 ]
-QUICK = [("1 key", "get_state", {"keys": keys_of(1)}, False, (1, 16))]
+QUICK = [("1 key", "get_state", {"keys": keys_of(1)}, False, (16,)),
+         ("100 keys", "get_state", {"keys": keys_of(100)}, False, (16,))]
 
 
-def measure_case(engine, directory, case, rounds, seconds):
-    name, tool, arguments, legacy, connection_counts = case
+def checked_answer(engine, case):
+    """The request of a case and its answer, which must hold what was asked for."""
+    name, tool, arguments, legacy, _ = case
     headers = m.call_headers(tool, legacy)
     body = m.call_body(tool, arguments, legacy)
     answer = m.exchange(engine.url, headers, body)
@@ -44,9 +52,15 @@ def measure_case(engine, directory, case, rounds, seconds):
     expected = len(arguments["keys"]) if "keys" in arguments else arguments["limit"]
     if len(snapshots) != expected or None in snapshots.values():
         raise RuntimeError(f"{name}: the answer lacks snapshots: {answer[:300]!r}")
+    return headers, body, answer
+
+
+def measure_case(engine, directory, case, rounds, seconds):
+    name, connection_counts = case[0], case[-1]
+    headers, body, answer = checked_answer(engine, case)
     script = m.wrk_script(directory / "request.lua", headers, body)
     rows = []
-    with m.nginx_with_body(directory, len(answer)) as nginx:
+    with peers.nginx_with_body(directory, len(answer)) as nginx:
         ours = (engine.url, engine.process.pid)
         for connections in connection_counts:
             for server in (ours, nginx):
@@ -60,6 +74,20 @@ def measure_case(engine, directory, case, rounds, seconds):
                          "p99_ratio": m.ratio_of(measured["engine"], measured["nginx"], "p99_us"),
                          "spread": m.spread_of(measured["engine"])})
     return rows
+
+
+def half_load(engine, directory, rate, rounds, seconds):
+    """Latency of both servers at the same fixed `rate`."""
+    headers, body, answer = checked_answer(engine, QUICK[0])
+    request = m.raw_request(directory / "request.http", headers, body)
+    with peers.nginx_with_body(directory, len(answer)) as nginx:
+        ours = (engine.url, engine.process.pid)
+        sides = {"engine": lambda: m.paced(ours, request, rate, 16, seconds + 1),
+                 "nginx": lambda: m.paced(nginx, request, rate, 16, seconds + 1)}
+        measured = m.take_turns(sides, rounds, f"half load, {rate:,.0f} calls/s")
+    return {"rate": rate, "connections": 16, "rounds": measured,
+            "p99_ratio": m.ratio_of(measured["engine"], measured["nginx"], "p99_us"),
+            "spread": m.spread_of(measured["engine"], "p99_us")}
 
 
 WRITES = """\
@@ -107,26 +135,61 @@ def reads_beside_writes(engine, directory, seconds):
             "write_errors": written["errors"]}
 
 
+def us(rounds, *fields):
+    return " / ".join(f"{m.median_of(rounds, field):.0f}" for field in fields)
+
+
+LATENCIES = ("p50_us", "p99_us", "p999_us")
+
+
 def print_rows(rows):
     def cells(row):
         engine, nginx = row["rounds"]["engine"], row["rounds"]["nginx"]
-        us = [f"{m.median_of(side, 'p50_us'):.0f} / {m.median_of(side, 'p99_us'):.0f} / "
-              f"{m.median_of(side, 'p999_us'):.0f}" for side in (engine, nginx)]
         return (row["case"], row["connections"], f"{m.median_of(engine, 'calls_per_s'):,.0f}",
                 f"{m.median_of(nginx, 'calls_per_s'):,.0f}", f"{row['ratio']:.2f}",
-                f"{row['spread']:.0%}", us[0], us[1],
+                f"{row['spread']:.0%}", us(engine, *LATENCIES), us(nginx, *LATENCIES),
                 f"{m.median_of(engine, 'cpu_us_per_call'):.1f} / "
                 f"{m.median_of(nginx, 'cpu_us_per_call'):.1f}")
     m.print_table(("case", "connections", "engine calls/s", "nginx calls/s", "ratio", "spread",
                    "engine p50 / p99 / p99.9 us", "nginx the same", "CPU us per call, both"),
-                  [cells(row) for row in rows])
+                  [cells(row) for row in rows], "get_state")
+
+
+def print_half_load(half):
+    rounds = half["rounds"]
+    ratio = {"engine": f"{half['p99_ratio']:.2f}", "nginx": ""}
+    m.print_table(("server", "offered calls/s", "p50 / p99 / p99.9 us", "ratio of p99", "spread",
+                   "CPU us per call"),
+                  [(name, f"{half['rate']:,.0f}", us(rounds[name], *LATENCIES), ratio[name],
+                    f"{m.spread_of(rounds[name], 'p99_us'):.0%}",
+                    f"{m.median_of(rounds[name], 'cpu_us_per_call'):.1f}")
+                   for name in ("engine", "nginx")], "half_load")
+
+
+def print_mixed(mixed):
+    m.print_table(("16 readers", "calls/s", "p50 / p99 / p99.9 us"),
+                  [(label, f"{mixed[side]['calls_per_s']:,.0f}", us([mixed[side]], *LATENCIES))
+                   for label, side in (("alone", "alone"),
+                                       (f"beside 64 writers, {mixed['writes_per_s']:,.0f} "
+                                        "commits/s", "beside_writers"))],
+                  "reads_beside_writes")
+
+
+def figures_of(rows, half, mixed):
+    one = next(row for row in rows if row["case"] == "1 key" and row["connections"] == 16)
+    return [
+        m.figure("get_state over MCP HTTP, 16 connections: calls/s beside nginx with a fixed body",
+                 one["ratio"], "x", 0.6, 0.95),
+        m.figure("the same, p99 at half load beside nginx", half["p99_ratio"], "x", 2, 1.2,
+                 "lower"),
+        m.figure("get_state over MCP HTTP, 16 connections",
+                 m.median_of(one["rounds"]["engine"], "calls_per_s"), "calls/s"),
+        m.figure("p99.9 of get_state beside 64 committing writers",
+                 mixed["beside_writers"]["p999_us"] / 1000, "ms", better="lower")]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one key only, one short round")
-    parser.add_argument("--json", help="where the figures go")
-    options = parser.parse_args()
+    options = m.arguments(__doc__)
     m.require("wrk", "nginx")
     rounds, seconds = (1, 2) if options.quick else (5, 3)
     facts = m.machine_facts(nginx=["nginx", "-v"], wrk=["wrk", "-v"])
@@ -134,14 +197,19 @@ def main():
     with m.scratch() as directory, m.engine_with_state(directory, KEYS_STORED) as engine:
         for case in QUICK if options.quick else FULL:
             rows += measure_case(engine, directory, case, rounds, seconds)
+        loaded = next(row for row in rows if row["case"] == "1 key" and row["connections"] == 16)
+        half = half_load(engine, directory,
+                         m.median_of(loaded["rounds"]["engine"], "calls_per_s") / 2, rounds,
+                         seconds)
         mixed = reads_beside_writes(engine, directory, seconds)
     print(f"get_state over MCP HTTP, medians of {rounds} round(s) of {seconds} s, in turns")
     print_rows(rows)
-    print(f"reading beside 64 writers ({mixed['writes_per_s']:,.0f} commits/s): "
-          f"p50 {mixed['alone']['p50_us']:.0f} -> {mixed['beside_writers']['p50_us']:.0f} us, "
-          f"p99 {mixed['alone']['p99_us']:.0f} -> {mixed['beside_writers']['p99_us']:.0f} us")
+    print("At half load, latencies from the moment a request was due")
+    print_half_load(half)
+    print_mixed(mixed)
     m.write_report("get_state", {"rounds": rounds, "seconds": seconds, "machine": facts,
-                                 "rows": rows, "reads_beside_writes": mixed}, options.json)
+                                 "figures": figures_of(rows, half, mixed), "rows": rows,
+                                 "half_load": half, "reads_beside_writes": mixed}, options.json)
     return 0
 
 

@@ -1,9 +1,16 @@
-"""What the benchmarks share: an engine with state, competitors, wrk, and the facts of the machine.
+"""What the benchmarks share: an engine with state, two clients, the facts of the machine, reports.
 
 Figures are ratios taken in one run: the sides take turns, round by round, on the same machine, and
-a ratio is the median over paired rounds. Nothing here fails for being slow.
+a ratio is the median over paired rounds. Nothing here fails for being slow. The other sides are in
+peers.py. A benchmark is an executable bench/NAME.py with this form:
+
+    options = m.arguments(__doc__)                 # --quick, --full, --json FILE
+    m.print_table(header, rows, "NAME")            # Markdown, also kept in the report
+    m.write_report("NAME", {"machine": m.machine_facts(), "figures": [m.figure(...)], ...},
+                   options.json)                   # build/bench/NAME.json
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -38,31 +45,20 @@ done = function(summary, latency, requests)
 end
 """
 
-NGINX_CONFIG = """\
-daemon off;
-worker_processes {cores};
-pid {directory}/nginx.pid;
-error_log {directory}/error.log warn;
-events {{ worker_connections 1024; }}
-http {{
-  access_log off;
-  keepalive_requests 100000000;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{ default_type application/json; return 200 "{body}"; }}
-  }}
-}}
-"""
-
 META = {"io.modelcontextprotocol/protocolVersion": harness.MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"}}
 LEGACY = "2025-11-25"
+
+
+def _stop(number, _frame):
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+# Both end a benchmark through its `with` and `finally`, so that what it started ends as well; a
+# shell that started it in the background would otherwise have it ignore SIGINT.
+signal.signal(signal.SIGINT, _stop)
+signal.signal(signal.SIGTERM, _stop)
 
 
 def call_body(tool, arguments, legacy=False):
@@ -124,6 +120,20 @@ def scratch():
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def arguments(doc, **more):
+    """The options that every benchmark takes; `more`: --NAME=help of those with a value."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few cases, short rounds")
+    parser.add_argument("--full", action="store_true", help="all cases, long rounds (the default)")
+    parser.add_argument("--json", help="where the figures go (build/bench/NAME.json)")
+    for name, text in more.items():
+        parser.add_argument(f"--{name}", help=text)
+    options = parser.parse_args()
+    if options.quick and options.full:
+        parser.error("--quick and --full exclude each other")
+    return options
+
+
 def fill(engine, keys, log=None):
     """Stores user.fact.0 ... user.fact.<keys - 1>, 64 to a transaction."""
     mcp = engine.socket()
@@ -163,21 +173,11 @@ def child(command, stop=signal.SIGTERM, **options):
         yield process
     finally:
         process.send_signal(stop)
-        process.wait(20)
-
-
-@contextlib.contextmanager
-def nginx_with_body(directory, size):
-    """nginx that answers every request with `size` bytes; yields (URL, process id)."""
-    port = free_port()
-    home = directory / f"nginx-{size}"
-    home.mkdir()
-    config = home / "nginx.conf"
-    config.write_text(NGINX_CONFIG.format(cores=os.cpu_count(), directory=home, port=port,
-                                          body="x" * size))
-    with child(["nginx", "-c", str(config), "-p", str(home)], stop=signal.SIGQUIT) as process:
-        wait_for_port(port, "nginx")
-        yield f"http://127.0.0.1:{port}", process.pid
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def cpu_seconds(pid):
@@ -219,6 +219,46 @@ def wrk(server, script, connections, seconds):
     return {"calls_per_s": report["requests"] * 1e6 / report["microseconds"],
             "p50_us": report["p50"], "p99_us": report["p99"], "p999_us": report["p999"],
             "cpu_us_per_call": cpu * 1e6 / max(1, report["requests"])}
+
+
+def built(target):
+    """A C++ part of a benchmark: the target of bench/CMakeLists.txt, built if it is not there."""
+    program = ROOT / "build/release/bin" / target
+    if not program.is_file():
+        build = ROOT / "build/release"
+        if not (build / "build.ninja").exists():
+            subprocess.run(["cmake", "--preset", "release"], cwd=ROOT, check=True,
+                           stdout=sys.stderr)
+        subprocess.run(["cmake", "--build", build, "--target", target], check=True,
+                       stdout=sys.stderr)
+    return str(program)
+
+
+def paced(server, request, rate, connections, seconds):
+    """One round of bench_load: `rate` requests a second whatever the answers take; latencies count
+    from the moment a request was due."""
+    url, pid = server
+    cpu_before = cpu_seconds(pid)
+    done = subprocess.run(
+        [built("bench_load"), url.rsplit(":", 1)[1], str(request), f"{rate:.1f}",
+         str(connections), str(seconds)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    report = json.loads(done.stdout)
+    if report["answered"] != report["sent"]:
+        raise RuntimeError(f"requests without an answer: {report}")
+    return {**report, "cpu_us_per_call":
+            (cpu_seconds(pid) - cpu_before) * 1e6 / max(1, report["answered"])}
+
+
+def raw_request(path, headers, body):
+    """Writes the request as it goes over the wire, for paced()."""
+    lines = {"Host": "127.0.0.1", "Content-Type": "application/json",
+             "Accept": "application/json, text/event-stream", **headers,
+             "Content-Length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    path.write_bytes(f"POST /mcp HTTP/1.1\r\n{head}\r\n{body}".encode())
+    return path
 
 
 def take_turns(sides, rounds, label):
@@ -278,18 +318,47 @@ def require(*tools):
         sys.exit(str(fault))
 
 
+def figure(what, value, unit, floor=None, goal=None, better="higher"):
+    """One line of the summary: what a user pays for, and how far it has to go."""
+    return {"what": what, "value": value, "unit": unit, "floor": floor, "goal": goal,
+            "better": better}
+
+
 def write_report(name, report, path=None):
-    """Keeps the figures as JSON and says where."""
+    """Keeps the figures and the tables printed so far as JSON and says where."""
     target = pathlib.Path(path or ROOT / f"build/bench/{name}.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     report["machine"]["load_after"] = [round(value, 2) for value in os.getloadavg()]
-    target.write_text(json.dumps({"benchmark": name, **report}, indent=1) + "\n")
+    whole = {"benchmark": name, **report, "tables": named_tables(name)}
+    # At once or not at all: the runner takes over what it finds whole.
+    unfinished = target.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(whole, indent=1) + "\n")
+    unfinished.replace(target)
     print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
     print(f"figures: {target}")
 
 
-def print_table(header, rows):
-    print("| " + " | ".join(header) + " |")
-    print("|" + "---|" * len(header))
-    for row in rows:
-        print("| " + " | ".join(str(cell) for cell in row) + " |")
+PRINTED = []  # (name or None, Markdown) of each table of this run
+
+
+def named_tables(benchmark):
+    """The printed tables by name; those without one are NAME, NAME-2, ..."""
+    tables, unnamed = {}, 0
+    for name, text in PRINTED:
+        if name is None:
+            unnamed += 1
+            name = benchmark if unnamed == 1 else f"{benchmark}-{unnamed}"
+        tables[name] = text
+    return tables
+
+
+def markdown_table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def print_table(header, rows, name=None):
+    """Prints a table and keeps it for the report; `name` is its place in docs/performance.md."""
+    text = markdown_table(header, rows)
+    PRINTED.append((name, text))
+    print(text)

@@ -7,103 +7,22 @@ All sides sync to the same disk before they answer: the engine (SQLite, synchron
 (SET, appendfsync always), PostgreSQL (upsert, synchronous_commit on). They take turns at 1, 16, 64
 and 256 connections. A proposal is more than a SET: policy, version, log entry with hash chain,
 outbox, rules. Clients differ (wrk, redis-benchmark, pgbench): each is the usual one of its side.
-A last case increments one hot key from 64 connections. Needs wrk and redis-server; PostgreSQL is
-left out, with a word, where it is not installed.
+A second case increments one hot key from 64 connections, and a third proposes transactions of 64
+mutations over 16 connections: there HTTP and MCP are shared by 64, so that the processor time per
+mutation comes near to that of engine and store alone and is never below it. Needs wrk and
+redis-server; PostgreSQL is left out, with a word, where it is not installed.
 """
 
-import argparse
 import contextlib
-import glob
 import json
-import os
-import pathlib
-import re
-import shutil
 import subprocess
 import sys
 
 import measuring as m
+import peers
 from get_state import writes_script
 
-VALUE_BYTES = 100
-
-
-@contextlib.contextmanager
-def redis(directory):
-    port = m.free_port()
-    home = directory / "redis"
-    home.mkdir()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(home),
-               "--appendonly", "yes", "--appendfsync", "always", "--save", "",
-               "--daemonize", "no"]
-    with m.child(command) as process:
-        m.wait_for_port(port, "redis-server")
-        yield port, process.pid
-
-
-def measure_redis(server, connections, seconds, rate):
-    port, pid = server
-    requests = max(1000, int(rate * seconds))
-    cpu_before = m.cpu_seconds(pid)
-    done = subprocess.run(
-        ["redis-benchmark", "-p", str(port), "-t", "set", "-c", str(connections), "-n",
-         str(requests), "-d", str(VALUE_BYTES), "-r", "10000", "--csv"],
-        capture_output=True, text=True, check=True)
-    # "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95...","p99...","max..."
-    row = [cell.strip('"') for cell in done.stdout.strip().splitlines()[-1].split(",")]
-    return {"calls_per_s": float(row[1]), "p50_us": float(row[4]) * 1000,
-            "p99_us": float(row[6]) * 1000,
-            "cpu_us_per_call": (m.cpu_seconds(pid) - cpu_before) * 1e6 / requests}
-
-
-def postgres_bin():
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))
-    return pathlib.Path(found[-1]).parent if found and shutil.which("pgbench") else None
-
-
-def as_postgres(command):
-    """PostgreSQL refuses to run as root."""
-    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else command
-
-
-@contextlib.contextmanager
-def postgres(directory):
-    binaries, port = postgres_bin(), m.free_port()
-    home = directory / "postgres"
-    home.mkdir()
-    if os.geteuid() == 0:
-        os.chmod(directory, 0o755)
-        shutil.chown(home, "postgres")
-    data = home / "data"
-    subprocess.run(as_postgres([str(binaries / "initdb"), "-D", str(data), "-A", "trust",
-                                "-U", "bench"]), check=True, stdout=subprocess.DEVNULL, cwd=home)
-    command = as_postgres([str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k",
-                           str(home), "-c", "listen_addresses=127.0.0.1", "-c",
-                           "max_connections=300", "-c", "synchronous_commit=on"])
-    with m.child(command, cwd=home) as process:
-        m.wait_for_port(port, "postgres")
-        psql = ["psql", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "postgres", "-qc"]
-        subprocess.run([*psql, "create table state (key text primary key, value jsonb, version "
-                               "bigint not null)"], check=True, cwd=home)
-        script = directory / "upsert.sql"
-        script.write_text(
-            "\\set k random(1, 10000)\n"
-            "insert into state values ('bench.k' || :k, '{\"n\": 1}', 1) on conflict (key) do "
-            "update set value = excluded.value, version = state.version + 1;\n")
-        yield port, process.pid, script
-
-
-def measure_postgres(server, connections, seconds):
-    port, pid, script = server
-    cpu_before = m.cpu_seconds(pid)
-    done = subprocess.run(
-        ["pgbench", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "-n", "-f", str(script),
-         "-M", "prepared", "-c", str(connections), "-j", "1", "-T", str(seconds), "postgres"],
-        capture_output=True, text=True, check=True)
-    calls = float(re.search(r"tps = ([\d.]+)", done.stdout)[1])
-    latency = float(re.search(r"latency average = ([\d.]+)", done.stdout)[1]) * 1000
-    return {"calls_per_s": calls, "p50_us": latency, "p99_us": 0.0,
-            "cpu_us_per_call": (m.cpu_seconds(pid) - cpu_before) * 1e6 / (calls * seconds)}
+IN_A_TRANSACTION = 64
 
 
 def compare(sides, connections, rounds):
@@ -124,6 +43,27 @@ def hot_key(engine, directory, seconds):
     return m.wrk((engine.url, engine.process.pid), script, 64, seconds)
 
 
+TRANSACTIONS = """\
+local n = 0
+request = function()
+  n = n + 1
+  local body = ([==[BODY]==]):gsub("#", tostring(n % 500))
+  return wrk.format(nil, nil, nil, body)
+end
+"""
+
+
+def transactions(engine, directory, seconds):
+    """Mutations a second, and processor time for each, 64 to a transaction."""
+    body = m.call_body("propose_transaction", {"reason": "benchmark", "mutations": [
+        {"key": f"bench.t{i}.#", "value": {"n": 1}} for i in range(IN_A_TRANSACTION)]})
+    script = m.wrk_script(directory / "transactions.lua", m.call_headers("propose_transaction"),
+                          request=TRANSACTIONS.replace("BODY", body))
+    round_ = m.wrk((engine.url, engine.process.pid), script, 16, seconds)
+    return {"mutations_per_s": round_["calls_per_s"] * IN_A_TRANSACTION,
+            "cpu_us_per_mutation": round_["cpu_us_per_call"] / IN_A_TRANSACTION, **round_}
+
+
 def stored_version(engine, key):
     mcp = engine.socket()
     snapshot = mcp.call("get_state", {"keys": [key]}).data["snapshots"][key]
@@ -131,35 +71,27 @@ def stored_version(engine, key):
     return snapshot["version"]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two connection counts, one round")
-    parser.add_argument("--json", help="where the figures go")
-    options = parser.parse_args()
-    m.require("wrk", "redis-server", "redis-benchmark")
-    rounds, seconds = (1, 2) if options.quick else (5, 3)
-    facts = m.machine_facts(redis=["redis-server", "--version"])
-    if postgres_bin():
-        facts["postgres"] = m.version_of([str(postgres_bin() / "postgres"), "--version"])
+def measure_all(options, rounds, seconds):
+    """The rows beside the others, the hot key and the transactions."""
     rows = []
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(m.scratch())
         engine = stack.enter_context(m.engine_with_state(directory / "engine"))
-        redis_server = stack.enter_context(redis(directory))
+        redis_server = stack.enter_context(peers.redis(directory))
         sides = {}
-        if postgres_bin():
-            postgres_server = stack.enter_context(postgres(directory))
+        if peers.postgres_bin():
+            postgres_server = stack.enter_context(peers.postgres(directory))
         else:
             print("propose: postgresql is not installed, so it is left out", file=sys.stderr)
         script = writes_script(directory / "writes.lua")
         for connections in (16, 64) if options.quick else (1, 16, 64, 256):
             sides["engine"] = lambda c=connections: m.wrk(
                 (engine.url, engine.process.pid), script, c, seconds)
-            rate = measure_redis(redis_server, connections, 1, 2000)["calls_per_s"]
-            sides["redis"] = lambda c=connections, r=rate: measure_redis(
+            rate = peers.measure_redis(redis_server, connections, 1, 2000)["calls_per_s"]
+            sides["redis"] = lambda c=connections, r=rate: peers.measure_redis(
                 redis_server, c, seconds, r)
-            if postgres_bin():
-                sides["postgres"] = lambda c=connections: measure_postgres(
+            if peers.postgres_bin():
+                sides["postgres"] = lambda c=connections: peers.measure_postgres(
                     postgres_server, c, seconds)
             m.wrk((engine.url, engine.process.pid), script, connections, 1)
             rows.append(compare(sides, connections, rounds))
@@ -167,8 +99,13 @@ def main():
         hot["version"] = stored_version(engine, "bench.hot")
         if hot["version"] < hot["calls_per_s"] * seconds * 0.9:
             raise RuntimeError(f"the hot key lost increments: {hot}")
+        groups = m.take_turns({"engine": lambda: transactions(engine, directory, seconds)},
+                              rounds, "transactions")["engine"]
+    return rows, hot, groups
+
+
+def print_rows(rows):
     names = [name for name in ("engine", "redis", "postgres") if name in rows[0]["rounds"]]
-    print(f"durable writes, medians of {rounds} round(s) of {seconds} s, in turns")
     m.print_table(
         ["connections", *[f"{name} writes/s" for name in names],
          *[f"ratio to {name}" for name in names[1:]], "spread", "engine p50 / p99 us",
@@ -179,11 +116,42 @@ def main():
           f"{m.median_of(row['rounds']['engine'], 'p50_us'):.0f} / "
           f"{m.median_of(row['rounds']['engine'], 'p99_us'):.0f}",
           *[f"{m.median_of(row['rounds'][name], 'cpu_us_per_call'):.1f}" for name in names]]
-         for row in rows])
-    print(f"one hot key, 64 connections, increment: {hot['calls_per_s']:,.0f}/s, "
-          f"p50 {hot['p50_us']:.0f} us, p99 {hot['p99_us']:.0f} us")
+         for row in rows], "propose")
+
+
+def figures_of(rows, groups):
+    at_64 = next(row for row in rows if row["connections"] == 64)
+    return [
+        m.figure("durable propose_mutation over MCP HTTP, 64 connections, beside Redis SET with "
+                 "appendfsync always", at_64["ratio_redis"], "x", 0.3, 1),
+        m.figure("group commit: CPU per mutation in engine + store (upper bound: transactions of "
+                 f"{IN_A_TRANSACTION} over MCP)", m.median_of(groups, "cpu_us_per_mutation"),
+                 "us", 40, 10, "lower"),
+        m.figure("durable propose_mutation over MCP HTTP, 64 connections",
+                 m.median_of(at_64["rounds"]["engine"], "calls_per_s"), "/s")]
+
+
+def main():
+    options = m.arguments(__doc__)
+    m.require("wrk", "redis-server", "redis-benchmark")
+    rounds, seconds = (1, 2) if options.quick else (5, 3)
+    facts = m.machine_facts(redis=["redis-server", "--version"])
+    if peers.postgres_bin():
+        facts["postgres"] = m.version_of([str(peers.postgres_bin() / "postgres"), "--version"])
+    rows, hot, groups = measure_all(options, rounds, seconds)
+    print(f"durable writes, medians of {rounds} round(s) of {seconds} s, in turns")
+    print_rows(rows)
+    m.print_table(
+        ("case", "mutations/s", "p50 / p99 us of a call", "CPU us per mutation"),
+        [("one hot key, 64 connections, increment", f"{hot['calls_per_s']:,.0f}",
+          f"{hot['p50_us']:.0f} / {hot['p99_us']:.0f}", f"{hot['cpu_us_per_call']:.1f}"),
+         (f"transactions of {IN_A_TRANSACTION}, 16 connections",
+          f"{m.median_of(groups, 'mutations_per_s'):,.0f}",
+          f"{m.median_of(groups, 'p50_us'):.0f} / {m.median_of(groups, 'p99_us'):.0f}",
+          f"{m.median_of(groups, 'cpu_us_per_mutation'):.1f}")], "propose_shapes")
     m.write_report("propose", {"rounds": rounds, "seconds": seconds, "machine": facts,
-                               "rows": rows, "hot_key": hot}, options.json)
+                               "figures": figures_of(rows, groups), "rows": rows,
+                               "hot_key": hot, "transactions": groups}, options.json)
     return 0
 
 

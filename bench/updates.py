@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How long after a commit its listeners hear of it, over HTTP, with real commits.
 
-    bench/updates.py [--quick] [--json FILE]
+    ./dev bench updates [--quick] [--json FILE]
 
 One engine with SQLite; 1, 100 and 1,000 open subscriptions/listen streams on a collection. One
 client proposes, one mutation after the other, at intervals. Two delays for each update, both as
@@ -14,25 +14,16 @@ counts into `all`.
 It is no test: nothing fails for being slow. The goal of the design is 50 ms.
 """
 
-import argparse
-import json
-import os
-import pathlib
 import resource
 import selectors
-import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests/process"))
-sys.path.insert(0, str(ROOT / "bench"))
-import get_state  # noqa: E402  pylint: disable=wrong-import-position
-import harness  # noqa: E402  pylint: disable=wrong-import-position
-import listeners_test  # noqa: E402  pylint: disable=wrong-import-position
+import measuring as m  # Puts the test helpers in reach.
+import harness
+import listeners_test
 
 COUNTS = (1, 100, 1000)
 GOAL_MS = 50
@@ -74,7 +65,7 @@ def measure(engine, count, rounds, pause):
     try:
         for number in range(rounds + 5):
             if number == 5:  # The first ones warm up.
-                cpu_before = get_state.cpu_seconds(engine.process.pid)
+                cpu_before = m.cpu_seconds(engine.process.pid)
             key = f"bench.k{number % 50}"
             times = {}
 
@@ -98,7 +89,7 @@ def measure(engine, count, rounds, pause):
     finally:
         mcp.close()
         crowd.close()
-    return samples, (get_state.cpu_seconds(engine.process.pid) - cpu_before) * 1e6 / rounds / count
+    return samples, (m.cpu_seconds(engine.process.pid) - cpu_before) * 1e6 / rounds / count
 
 
 def percentile(samples, name, share):
@@ -123,59 +114,44 @@ def reader_cost(count):
     return took
 
 
-def table_of(rows):
-    lines = ["| listeners | first hears, p50 / p99 | all have heard, p50 / p99 | "
-             "from sending: all, p50 | propose, p50 | the reader's own time | "
-             "engine CPU per update |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
-        samples = row["samples"]
-        def at(name, share, samples=samples):
-            return f"{percentile(samples, name, share):.1f}"
-        lines.append(f"| {row['listeners']:,} | {at('first_ms', .5)} / {at('first_ms', .99)} ms "
-                     f"| {at('all_ms', .5)} / {at('all_ms', .99)} ms "
-                     f"| {at('all_from_sent_ms', .5)} ms | {at('commit_ms', .5)} ms "
-                     f"| {row['reader_ms']:.1f} ms | {row['cpu_us']:.1f} us |")
-    return "\n".join(lines)
+def print_rows(rows):
+    def cells(row):
+        def at(name, share):
+            return f"{percentile(row['samples'], name, share):.1f}"
+        return (f"{row['listeners']:,}", f"{at('first_ms', .5)} / {at('first_ms', .99)} ms",
+                f"{at('all_ms', .5)} / {at('all_ms', .99)} ms",
+                f"{at('all_from_sent_ms', .5)} ms", f"{at('commit_ms', .5)} ms",
+                f"{row['reader_ms']:.1f} ms", f"{row['cpu_us']:.1f} us")
+    m.print_table(("listeners", "first hears, p50 / p99", "all have heard, p50 / p99",
+                   "from sending: all, p50", "propose, p50", "the reader's own time",
+                   "engine CPU per update"), [cells(row) for row in rows], "updates")
+
+
+def figures_of(rows):
+    return [m.figure(f"commit answered until the last of {row['listeners']:,} listeners has heard, "
+                     "p99", percentile(row["samples"], "all_ms", .99), "ms", None, GOAL_MS,
+                     "lower") for row in rows]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 commits each")
-    parser.add_argument("--json", default=str(ROOT / "build/bench/updates.json"),
-                        help="where the figures go")
-    options = parser.parse_args()
+    options = m.arguments(__doc__)
+    m.require()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     rounds, pause = (20, 0.02) if options.quick else (200, 0.05)
-    facts = {"cpu": get_state.cpu_name(), "cores": os.cpu_count(),
-             "load_before": [round(value, 2) for value in os.getloadavg()],
-             "engine": get_state.version_of([harness.engine_binary(), "--version"]),
-             "date": time.strftime("%Y-%m-%d", time.gmtime())}
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="state-engine-bench-"))
+    facts = m.machine_facts()
     rows = []
-    try:
-        config = directory / "bench.yaml"
-        config.write_text('allowedKeys: ["bench.*"]\n')
-        with harness.Engine(directory / "data", config=config,
-                            args=["--log-level", "warn"]) as engine:
-            for count in COUNTS:
-                print(f"  {count} listeners", file=sys.stderr)
-                samples, cpu_us = measure(engine, count, rounds, pause)
-                rows.append({"listeners": count, "reader_ms": reader_cost(count),
-                             "cpu_us": cpu_us, "samples": samples})
-            engine.stop()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    facts["load_after"] = [round(value, 2) for value in os.getloadavg()]
-    target = pathlib.Path(options.json)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps({"benchmark": "updates", "goal_ms": GOAL_MS, "commits": rounds,
-                                  "machine": facts, "rows": rows}, indent=1) + "\n")
+    with m.scratch() as directory, m.engine_with_state(directory, 0) as engine:
+        for count in COUNTS:
+            print(f"  {count} listeners", file=sys.stderr)
+            samples, cpu_us = measure(engine, count, rounds, pause)
+            rows.append({"listeners": count, "reader_ms": reader_cost(count),
+                         "cpu_us": cpu_us, "samples": samples})
     print(f"Updates after a commit, over HTTP, {rounds} commits each; the goal is {GOAL_MS} ms.")
     print("Delays from the proposer's answer; below zero: the listener heard first.")
-    print(", ".join(f"{name} {value}" for name, value in facts.items()))
-    print(table_of(rows))
-    print(f"figures: {target}")
+    print_rows(rows)
+    m.write_report("updates", {"goal_ms": GOAL_MS, "commits": rounds, "machine": facts,
+                               "figures": figures_of(rows), "rows": rows}, options.json)
     return 0
 
 

@@ -8,7 +8,7 @@ const require = createRequire(new URL('../../tests/node/package.json', import.me
 const jsonLogic = require('json-logic-js');
 const { LogicEngine } = require('json-logic-engine');
 
-const RUNS = 5;
+const RUNS = Number(process.env.BENCH_RULES_RUNS ?? 5);
 const RUN_SECONDS = 0.2;
 const v = (name) => ({ var: name });
 

@@ -38,7 +38,6 @@ struct CpuClock {
   }
 };
 
-constexpr int kRuns = 5;
 constexpr auto kRunTime = std::chrono::milliseconds(200);
 constexpr int kRules = 10'000;
 
@@ -53,11 +52,20 @@ json::Value parse(std::string_view text) {
   return std::move(value).value();
 }
 
+// How many runs a figure is the median of: 5, or what BENCH_RULES_RUNS says.
+int runs() {
+  static const int count = [] {
+    const char* text = std::getenv("BENCH_RULES_RUNS");
+    return text == nullptr ? 5 : std::max(1, std::atoi(text));
+  }();
+  return count;
+}
+
 // The median over several runs of how often per second `work(i)` is done.
 template <typename Work>
 double rate(Work work) {
   std::vector<double> rates;
-  for (int run = 0; run < kRuns; ++run) {
+  for (int run = 0; run < runs(); ++run) {
     std::size_t done = 0;
     const auto begin = CpuClock::now();
     auto now = begin;
@@ -202,7 +210,7 @@ double commit_ns(const RuleSet& rules, const std::string& key, std::string_view 
 
 double load_ms(const std::string& text) {
   std::vector<double> times;
-  for (int run = 0; run < kRuns; ++run) {
+  for (int run = 0; run < runs(); ++run) {
     const auto begin = CpuClock::now();
     const RuleSetPtr rules = load(parse(text));
     times.push_back(std::chrono::duration<double, std::milli>(CpuClock::now() - begin).count());

@@ -33,7 +33,7 @@ BusMessage message_of(std::string_view subject, std::string id, json::Object bod
   BusMessage out;
   out.subject = subject;
   out.message_id = std::move(id);
-  out.body = json::write(json::Value(std::move(body)));
+  out.body = json::write(std::move(body));
   out.headers = {{"type", std::string(subject)}, {"source", "state-engine"}};
   if (!correlation_id.empty()) out.headers.emplace_back("correlationid", correlation_id);
   return out;

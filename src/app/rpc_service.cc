@@ -26,7 +26,7 @@ std::string fault_text(std::string message) {
   return json::write(json::Value(json::Object{{"error", std::move(error)}}));
 }
 
-std::string text_of(json::Object object) { return json::write(json::Value(std::move(object))); }
+std::string text_of(json::Object object) { return json::write(std::move(object)); }
 
 Result<json::Object> read_object(const BusMessage& request) {
   auto value = json::parse(request.body);

@@ -33,35 +33,50 @@ targets() {
   ninja -C "build/$1" -t targets all | sed -n 's/: phony$//p' | { grep -Ex "$2" || true; }
 }
 
-# A benchmark is an executable file bench/NAME or bench/NAME.py, or the CMake target bench_NAME.
+# A benchmark is an executable file bench/NAME.py; its C++ parts are the CMake targets bench_NAME...,
+# which can also be run alone.
 list_benchmarks() {
   local file
-  say "Benchmarks (./dev bench NAME):"
-  for file in bench/*; do
-    if [ -f "$file" ] && [ -x "$file" ]; then
-      file="${file##*/}"
-      say "  ${file%.py}"
+  say "Benchmarks (./dev bench NAME; ./dev bench runs all of them):"
+  for file in bench/*.py; do
+    if [ -x "$file" ]; then
+      printf '  %-14s %s\n' "$(basename "$file" .py)" "$(sed -n '2s/^"""//p' "$file")"
     fi
   done
-  sed -n 's/^ *\(add_executable\|se_bench\)(bench_\([a-z_0-9]*\).*/  \2/p' bench/CMakeLists.txt
+  say "Parts in C++:"
+  sed -n 's/^ *add_executable(bench_\([a-z_0-9]*\).*/  \1/p' bench/CMakeLists.txt
 }
+
+# Packages, the engine and all C++ parts. STATE_ENGINE_BIN names another engine to measure.
+prepare_benchmarks() {
+  install_packages build
+  install_packages check
+  install_node_packages
+  step "Building the engine and the parts of benchmarks (release)"
+  configure release
+  local parts
+  parts="$(targets release 'bench_[a-z_0-9]+' | tr '\n' ' ')"
+  if [ -n "${STATE_ENGINE_BIN:-}" ]; then
+    say "  measuring $STATE_ENGINE_BIN"
+    # shellcheck disable=SC2086  # one target a word
+    compile release $parts
+  else
+    # shellcheck disable=SC2086  # one target a word
+    compile release state-engine $parts
+    export STATE_ENGINE_BIN="$ROOT/build/release/bin/state-engine"
+  fi
+}
+
+run_suite() { exec tools/dev/bench_suite.py "$@"; }
 
 run_benchmark() {
   local name="$1" file
   shift
-  configure release
-  for file in "bench/$name" "bench/$name.py"; do
-    if [ -f "$file" ] && [ -x "$file" ]; then
-      build_binary release
-      STATE_ENGINE_BIN="$ROOT/build/release/bin/state-engine" exec "$file" "$@"
-    fi
-  done
-  if [ -z "$(targets release "bench_$name")" ]; then
+  if [ -x "bench/$name.py" ]; then exec "bench/$name.py" "$@"; fi
+  file="$(find build/release -type f -name "bench_$name" -perm -u+x -print -quit)"
+  if [ -z "$file" ]; then
     list_benchmarks >&2
     die "there is no benchmark \"$name\""
   fi
-  step "Building and running bench_$name"
-  compile release "bench_$name"
-  file="$(find build/release -type f -name "bench_$name" -perm -u+x -print -quit)"
   exec "$file" "$@"
 }
