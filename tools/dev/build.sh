@@ -33,8 +33,8 @@ targets() {
   ninja -C "build/$1" -t targets all | sed -n 's/: phony$//p' | { grep -Ex "$2" || true; }
 }
 
-# A benchmark is an executable file bench/NAME.py; its C++ parts are the CMake targets bench_NAME...,
-# which can also be run alone.
+# A benchmark is an executable file bench/NAME.py; its C++ parts are the CMake targets
+# bench_NAME..., which can also be run alone.
 list_benchmarks() {
   local file
   say "Benchmarks (./dev bench NAME; ./dev bench runs all of them):"

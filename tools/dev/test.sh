@@ -67,6 +67,9 @@ run_tsan() {
     -LE 'process|repository' "$@"
 }
 
+# The programs of the release build that tests start or count.
+compile_release() { compile release state-engine state-engine-planted bench_hot_paths; }
+
 start_results() {
   rm -rf "$RESULTS" "$SUMMARY"
   mkdir -p "$RESULTS"
@@ -92,7 +95,7 @@ verb_test() {
 
 test_all() {
   step "Building the release binary"
-  attempt "build release" compile release state-engine state-engine-planted bench_hot_paths || true
+  attempt "build release" compile_release || true
   step "Building and running all tests (ASan, UBSan)"
   if attempt "build dev" compile dev; then
     attempt "ctest dev" run_ctest dev || true
@@ -109,7 +112,7 @@ test_selected() {
   step "Building the tests (ASan, UBSan)"
   attempt "build dev" compile dev || return 0
   if [ "$(count_tests "$@" -L process)" != 0 ]; then
-    attempt "build release" compile release state-engine state-engine-planted bench_hot_paths || true
+    attempt "build release" compile_release || true
   fi
   step "Running: ctest $*"
   attempt "ctest dev" run_ctest dev "$@" || true
