@@ -14,8 +14,11 @@ class BusEffectSink final : public EffectSink {
   BusEffectSink(Bus& bus, wire::EgressShape shape) : bus_(bus), shape_(shape) {}
 
   boost::asio::awaitable<Delivery> deliver(const Effect& effect) override;
+  boost::asio::awaitable<std::vector<Delivery>> deliver_all(std::vector<Effect> effects) override;
 
  private:
+  BusMessage message_of(const Effect& effect) const;
+
   Bus& bus_;
   wire::EgressShape shape_;
 };

@@ -60,6 +60,9 @@ void BusSide::attach(Engine& engine, StateStore& store) {
                              nats_ != nullptr ? "nats" : "in-process"};
   intake_ = std::make_unique<MutationIntake>(engine, *bus_, service_.runtime().make_strand(),
                                              service_.log(), intake, std::move(events));
+  if (publisher_ != nullptr) {
+    publisher_->yield_to([this] { return intake_->has_backlog(); });
+  }
   if (nats_ != nullptr && options_.rpc) {
     rpc_ = std::make_unique<RpcService>(engine, *nats_, service_.runtime().make_strand(),
                                         service_.random(), service_.log(), intake);

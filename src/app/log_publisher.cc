@@ -17,7 +17,9 @@ namespace {
 using std::chrono::milliseconds;
 
 const std::string kCursor = "bus";
-constexpr std::size_t kPageEntries = 128;
+constexpr std::size_t kPageEntries = 256;
+constexpr std::size_t kLastValuesBytes = 8 * 1024 * 1024;
+constexpr std::size_t kLookBack = 16;
 constexpr std::size_t kRecentMax = 4096;
 constexpr std::size_t kRepeatedMax = 1000;
 constexpr milliseconds kPoll{250};  // for what no change event announces
@@ -25,6 +27,8 @@ constexpr milliseconds kRetry{250};
 constexpr milliseconds kSaveEvery{1000};  // a cursor costs a durable write
 constexpr std::chrono::seconds kLookEvery{15};
 constexpr std::chrono::seconds kLeftAfter{3};  // a living engine saves its cursor every second
+constexpr milliseconds kYieldMost{2000};
+constexpr milliseconds kYieldPoll{20};
 constexpr std::chrono::seconds kStopMost{5};
 constexpr std::chrono::seconds kDrainMost{2};
 
@@ -33,7 +37,7 @@ BusMessage message_of(std::string_view subject, std::string id, json::Object bod
   BusMessage out;
   out.subject = subject;
   out.message_id = std::move(id);
-  out.body = json::write(json::Value(std::move(body)));
+  out.body = json::write(std::move(body));
   out.headers = {{"type", std::string(subject)}, {"source", "state-engine"}};
   if (!correlation_id.empty()) out.headers.emplace_back("correlationid", correlation_id);
   return out;
@@ -67,12 +71,14 @@ LogPublisher::LogPublisher(StateStore& store, Engine& engine, Bus& bus,
       strand_(std::move(strand)),
       log_(log),
       wake_(strand_),
-      tasks_("log publisher", log) {}
+      tasks_("log publisher", log),
+      last_values_(kLastValuesBytes) {}
 
 LogPublisher::~LogPublisher() { SE_ASSERT(tasks_.running() == 0); }
 
 void LogPublisher::on_changes(std::span<const ChangeEvent> changes) {
-  {
+  if (store_.shared() != nullptr) {
+    // There each look into the log is a request over the network.
     const std::lock_guard lock(mutex_);
     for (const ChangeEvent& change : changes) recent_.emplace(change.seq, change);
     // What is forgotten here is read from the log.
@@ -129,6 +135,22 @@ LogPublisher::Awaitable<bool> LogPublisher::load_cursor() {
   co_return false;
 }
 
+// True while a backlog is decided, which needs the processors more than its results do. After a
+// while what is committed by then goes out all the same.
+bool LogPublisher::yields() {
+  if (store_.shared() != nullptr || !busy_()) {
+    yielding_since_.reset();
+    return false;
+  }
+  if (cursor_ < overdue_) return false;
+  const auto now = Steady::now();
+  if (!yielding_since_) yielding_since_ = now;
+  if (now < *yielding_since_ + kYieldMost) return true;
+  yielding_since_.reset();
+  overdue_ = engine_.view().seq();
+  return false;
+}
+
 LogPublisher::Awaitable<void> LogPublisher::run() {
   // Outcomes are named: g++ 12 compiles an await in the condition of a loop's branch to a trap.
   const bool loaded = co_await load_cursor();
@@ -140,6 +162,10 @@ LogPublisher::Awaitable<void> LogPublisher::run() {
   }
   co_await publish_left(true);
   while (!stopping()) {
+    if (yields()) {
+      co_await wake_.wait(kYieldPoll);
+      continue;
+    }
     const bool published = co_await publish_some();
     if (!published) {
       co_await wake_.wait(kRetry);
@@ -169,6 +195,7 @@ LogPublisher::Awaitable<void> LogPublisher::save_cursor(bool now) {
 
 // Publishes the next page. False if the store or the bus does not work now.
 LogPublisher::Awaitable<bool> LogPublisher::publish_some() {
+  if (!engine_.is_shared() && cursor_ == engine_.view().seq()) co_return true;
   auto page = co_await next_page();
   if (!page.ok()) {
     if (!std::exchange(faulty_, true)) {
@@ -291,34 +318,53 @@ BusMessage LogPublisher::result_message(const LogEntry& entry) const {
                     wire::encode_result(result), entry.proposal.correlation_id);
 }
 
-// The engine's own event if it is still known, else made from the log.
+// From what was read before, else the engine's own event if it is still known, else from the log.
 LogPublisher::Awaitable<Result<ChangeEvent>> LogPublisher::change_of(const LogEntry& entry) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto known = recent_.find(entry.seq);
-    if (known != recent_.end() && known->second.engine_id == entry.engine_id) {
-      co_return known->second;
+  json::Value prev;
+  if (entry.previous_version > 0) {
+    const json::Value* known = last_values_.find(entry.proposal.key, entry.previous_version);
+    if (known != nullptr) {
+      prev = *known;
+    } else if (auto event = recent_change(entry)) {
+      prev = std::move(event->prev);
+    } else {
+      auto found = co_await value_before(entry);
+      if (!found.ok()) co_return found.error();
+      prev = *std::move(found);
     }
   }
+  last_values_.put(entry.proposal.key, entry.resulting_version.value_or(0),
+                   entry.resulting_value.value_or(json::Value()));
+  co_return change_event(entry, std::move(prev));
+}
+
+std::optional<ChangeEvent> LogPublisher::recent_change(const LogEntry& entry) {
+  const std::lock_guard lock(mutex_);
+  const auto known = recent_.find(entry.seq);
+  if (known == recent_.end() || known->second.engine_id != entry.engine_id) return std::nullopt;
+  return known->second;
+}
+
+// What the key of `entry` held before it, from the log.
+LogPublisher::Awaitable<Result<json::Value>> LogPublisher::value_before(const LogEntry& entry) {
   // Where engines share a log, the numbers of two of them say nothing about order.
   std::int64_t before = store_.shared() == nullptr ? entry.seq : 0;
-  while (entry.previous_version > 0) {
-    LogQuery query;
-    query.key = entry.proposal.key;
+  LogQuery query;
+  query.key = entry.proposal.key;
+  query.newest_first = true;
+  query.limit = before != 0 ? 1 : kLookBack;  // mostly it is the entry just before
+  while (true) {
     query.before_seq = before;
-    query.limit = 16;
-    query.newest_first = true;
-    auto earlier = co_await store_.read_log(std::move(query));
+    auto earlier = co_await store_.read_log(query);
     if (!earlier.ok()) co_return earlier.error();
-    if (earlier->empty()) break;
     for (const LogEntry& candidate : *earlier) {
       if (before != 0) before = candidate.seq;
       if (candidate.resulting_version != entry.previous_version) continue;
-      co_return change_event(entry, candidate.resulting_value.value_or(json::Value()));
+      co_return candidate.resulting_value.value_or(json::Value());
     }
-    if (before == 0) break;
+    if (earlier->empty() || before == 0) co_return json::Value();
+    query.limit = kLookBack;
   }
-  co_return change_event(entry, json::Value());
 }
 
 LogPublisher::Awaitable<void> LogPublisher::publish_repeated() {

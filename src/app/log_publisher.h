@@ -12,8 +12,10 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +23,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "app/last_values.h"
 #include "base/log.h"
 #include "engine/engine.h"
 #include "net/task_group.h"
@@ -37,12 +40,17 @@ class LogPublisher {
                Log& log);
   ~LogPublisher();
 
-  // Keeps what the engine knows of changes that are about to be published. For add_change_listener.
+  // Says that there is something new, and keeps what would be costly to read. For
+  // add_change_listener.
   void on_changes(std::span<const ChangeEvent> changes);
   // Says that there may be something new.
   void wake() const { wake_.notify(); }
   // Publishes an answer that is no new record, for a proposer that missed the first one.
   void repeat(MutationResult result);
+
+  // While `busy` says so, deciding comes first: what is committed is published up to 2 s later. Not
+  // on a store that engines share. Called on the strand. REQUIRES: before start().
+  void yield_to(std::function<bool()> busy) { busy_ = std::move(busy); }
 
   void start();
   // Publishes what is committed by now, if the bus takes it soon, and keeps the cursor.
@@ -72,8 +80,11 @@ class LogPublisher {
   void log_unsaved(const Error& error) const;
   void log_published(const PublishCursor& cursor, std::size_t messages) const;
   Awaitable<Result<ChangeEvent>> change_of(const LogEntry& entry);
+  std::optional<ChangeEvent> recent_change(const LogEntry& entry);
+  Awaitable<Result<json::Value>> value_before(const LogEntry& entry);
   BusMessage result_message(const LogEntry& entry) const;
   bool stopping();
+  bool yields();
 
   StateStore& store_;
   Engine& engine_;
@@ -84,11 +95,16 @@ class LogPublisher {
   net::TaskGroup tasks_;
 
   std::mutex mutex_;                            // guards the three below
-  std::map<std::int64_t, ChangeEvent> recent_;  // by seq
+  std::map<std::int64_t, ChangeEvent> recent_;  // by seq; of a shared store only
   std::deque<MutationResult> repeated_;
   bool stopping_ = false;
 
+  std::function<bool()> busy_ = [] { return false; };
+
   // The strand's.
+  std::optional<Steady::time_point> yielding_since_;
+  std::int64_t overdue_ = 0;  // what is committed up to here has waited long enough
+  LastValues last_values_;
   std::string engine_id_;  // whose entries are published, where several engines write
   std::int64_t cursor_ = 0;
   std::int64_t saved_ = 0;

@@ -1,5 +1,6 @@
-// One batch is under way at a time, and a batch is one commit: either all of it is decided or none,
-// so that nothing behind a refused message can have overtaken it.
+// A batch is one commit: either all of it is decided or none. Several may be under way, in one lane
+// of the engine: once something is refused there, nothing behind it is decided, and all that was
+// refused comes back here and goes in again in its order. So nothing can have overtaken it.
 
 #include "app/mutation_intake.h"
 
@@ -20,6 +21,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRetryLeast{50};
 constexpr milliseconds kDeadLetterRetry{1000};
 constexpr std::chrono::seconds kStopMost{10};
+// Enough that the engine never waits for the next batch; of a shared store one, since there a batch
+// may be decided in parts.
+constexpr std::size_t kUnderWayMost = 3;
+constexpr std::size_t kBacklogLeast = 2 * limits::kCommitBatchMax;
 
 milliseconds retry_after(const MutationResult& result) {
   return std::max(kRetryLeast, result.retry_after.value_or(kRetryLeast));
@@ -59,7 +64,7 @@ std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record
       {"payload", std::move(payload)},
       {"routing",
        json::Object{{"stage", "dlq"}, {"slip", json::Array{}}, {"history", json::Array{}}}}};
-  return json::write(json::Value(std::move(event)));
+  return json::write(std::move(event));
 }
 
 }  // namespace
@@ -157,6 +162,8 @@ void MutationIntake::take_inbox() {
     waiting_.clear();
     held_.clear();
     dead_.clear();
+    refused_ = {};
+    for (const auto& batch : under_way_) batch->current = false;
     held_count_ = 0;
   }
   while (!inbox_.empty()) {
@@ -198,70 +205,121 @@ std::vector<MutationIntake::Item> MutationIntake::take_batch(Steady::time_point 
   return batch;
 }
 
+// Until something can be done without being notified.
 milliseconds MutationIntake::until_due(Steady::time_point now) const {
   Steady::time_point due = now + std::chrono::hours{1};
-  if (!waiting_.empty()) due = std::max(paused_until_, now);
-  for (const auto& [key, queue] : held_) due = std::min(due, std::max(queue.due, paused_until_));
+  if (may_submit()) {
+    if (!waiting_.empty()) due = std::max(paused_until_, now);
+    for (const auto& [key, queue] : held_) due = std::min(due, std::max(queue.due, paused_until_));
+  }
   if (!dead_.empty()) due = std::min(due, dead_due_);
   return std::chrono::ceil<milliseconds>(std::max(due - now, Steady::duration{0}));
 }
 
 awaitable<void> MutationIntake::run() {
+  lane_ = engine_.is_shared() ? nullptr : std::make_shared<ProposalLane>();
   while (true) {
     take_inbox();
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) break;
     }
-    const auto now = Steady::now();
-    std::vector<Item> batch = take_batch(now);
-    if (batch.empty()) {
-      co_await wake_.wait(until_due(now));
-    } else {
-      co_await decide(std::move(batch));
-    }
-    co_await publish_dead_letters();
-    events_.on_held(held_count_);
+    const bool decided = take_decided();
+    submit_batches(Steady::now());
+    note_backlog();
+    if (decided || !dead_.empty()) co_await publish_dead_letters();
+    if (decided) events_.on_held(held_count_);
+    const bool more = !under_way_.empty() && under_way_.front()->decided;
+    if (!more) co_await wake_.wait(until_due(Steady::now()));
   }
+  backlog_ = false;
+  while (!under_way_.empty()) {
+    const bool decided = take_decided();
+    if (!decided) co_await wake_.wait();
+  }
+  co_await publish_dead_letters();
   give_back();
 }
 
-awaitable<void> MutationIntake::decide(std::vector<Item> batch) {
+void MutationIntake::note_backlog() {
+  std::size_t count = waiting_.size();
+  for (const auto& batch : under_way_) count += batch->items.size();
+  // While the engine cannot commit nothing is decided faster for it.
+  backlog_ = !away_ && count >= kBacklogLeast;
+}
+
+bool MutationIntake::may_submit() const {
+  return !lane_broken_ && under_way_.size() < (lane_ != nullptr ? kUnderWayMost : 1);
+}
+
+void MutationIntake::submit_batches(Steady::time_point now) {
+  while (may_submit()) {
+    auto batch = std::make_shared<Batch>();
+    batch->items = take_batch(now);
+    if (batch->items.empty()) return;
+    under_way_.push_back(batch);
+    tasks_.spawn(strand_, [this, batch] { return decide(batch); });
+  }
+}
+
+awaitable<void> MutationIntake::decide(std::shared_ptr<Batch> batch) {
   std::vector<Submission> submissions;
-  submissions.reserve(batch.size());
-  for (const Item& item : batch) submissions.push_back(item.submission);
-  const auto results = co_await engine_.propose_in_order(std::move(submissions));
-  SE_ASSERT(results.size() == batch.size());
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (!refused_for_now(results[i])) settle(batch[i], results[i]);
+  submissions.reserve(batch->items.size());
+  for (const Item& item : batch->items) submissions.push_back(item.submission);
+  batch->results = co_await engine_.propose_in_order(std::move(submissions), lane_);
+  SE_ASSERT(batch->results.size() == batch->items.size());
+  batch->decided = true;
+  wake_.notify();
+}
+
+// Settles what was decided; false if nothing was.
+bool MutationIntake::take_decided() {
+  bool some = false;
+  while (!under_way_.empty() && under_way_.front()->decided) {
+    const auto batch = std::move(under_way_.front());
+    under_way_.pop_front();
+    some = true;
+    for (std::size_t i = 0; i < batch->items.size(); ++i) {
+      if (!refused_for_now(batch->results[i])) {
+        settle(batch->items[i], batch->results[i]);
+        continue;
+      }
+      lane_broken_ = true;
+      if (!batch->current) continue;
+      refused_.items.push_back(std::move(batch->items[i]));
+      refused_.results.push_back(std::move(batch->results[i]));
+    }
   }
-  bool current = true;
-  {
-    const std::lock_guard lock(mutex_);
-    current = !was_reset_;  // else all of it comes again
-  }
-  if (current) keep(batch, results);
+  if (some && !lane_broken_) note_away(nullptr);
+  if (lane_broken_ && under_way_.empty()) keep_refused();
+  return some;
 }
 
 // Puts back what was refused for now: each in front of all that is newer.
-void MutationIntake::keep(std::vector<Item>& batch, const std::vector<MutationResult>& results) {
+void MutationIntake::keep_refused() {
   const auto now = Steady::now();
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (results[i].code != RejectionCode::kRateLimited) continue;
-    held_[batch[i].key()].due = now + retry_after(results[i]);
+  Batch refused = std::exchange(refused_, {});
+  for (std::size_t i = 0; i < refused.items.size(); ++i) {
+    if (refused.results[i].code != RejectionCode::kRateLimited) continue;
+    held_[refused.items[i].key()].due = now + retry_after(refused.results[i]);
   }
   const MutationResult* away = nullptr;
-  for (std::size_t i = batch.size(); i-- > 0;) {
-    if (!refused_for_now(results[i])) continue;
-    if (const auto held = held_.find(batch[i].key()); held != held_.end()) {
-      held->second.items.push_front(std::move(batch[i]));
+  for (std::size_t i = refused.items.size(); i-- > 0;) {
+    if (const auto held = held_.find(refused.items[i].key()); held != held_.end()) {
+      held->second.items.push_front(std::move(refused.items[i]));
       ++held_count_;
     } else {
-      away = &results[i];
-      waiting_.push_front(std::move(batch[i]));
+      away = &refused.results[i];
+      waiting_.push_front(std::move(refused.items[i]));
     }
   }
   if (away != nullptr) paused_until_ = now + retry_after(*away);
+  note_away(away);
+  lane_broken_ = false;
+  if (lane_ != nullptr) lane_ = std::make_shared<ProposalLane>();
+}
+
+void MutationIntake::note_away(const MutationResult* away) {
   if (std::exchange(away_, away != nullptr) == (away != nullptr)) return;
   if (away != nullptr) {
     log_.warn("proposals of the bus wait: the engine cannot commit", {{"error", away->error}});

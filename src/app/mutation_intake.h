@@ -15,6 +15,7 @@
 #ifndef STATE_ENGINE_APP_MUTATION_INTAKE_H_
 #define STATE_ENGINE_APP_MUTATION_INTAKE_H_
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -66,6 +67,8 @@ class MutationIntake {
   ~MutationIntake();
 
   void start();
+  // True while more waits to be decided than the engine takes at once. Any thread.
+  bool has_backlog() const { return backlog_; }
   // Ends the deliveries, finishes what is being decided, gives the rest back.
   boost::asio::awaitable<void> stop();
 
@@ -84,6 +87,14 @@ class MutationIntake {
     Steady::time_point due;
   };
 
+  // Messages that the engine decides together.
+  struct Batch {
+    std::vector<Item> items;
+    std::vector<MutationResult> results;
+    bool decided = false;
+    bool current = true;  // false: the bus delivers all of it again
+  };
+
   void receive(BusDelivery delivery);
   void reset();
   Item decode(BusDelivery delivery) const;
@@ -92,8 +103,13 @@ class MutationIntake {
   std::vector<Item> take_batch(Steady::time_point now);
   void take_due_keys(Steady::time_point now, std::vector<Item>& batch);
   std::chrono::milliseconds until_due(Steady::time_point now) const;
-  boost::asio::awaitable<void> decide(std::vector<Item> batch);
-  void keep(std::vector<Item>& batch, const std::vector<MutationResult>& results);
+  bool may_submit() const;
+  void submit_batches(Steady::time_point now);
+  boost::asio::awaitable<void> decide(std::shared_ptr<Batch> batch);
+  bool take_decided();
+  void note_backlog();
+  void keep_refused();
+  void note_away(const MutationResult* away);
   void settle(Item& item, const MutationResult& result);
   boost::asio::awaitable<void> publish_dead_letters();
   boost::asio::awaitable<bool> publish_dead_letter(const Item& item);
@@ -109,6 +125,8 @@ class MutationIntake {
   net::TaskGroup tasks_;
   std::unique_ptr<Bus::Subscription> subscription_;
 
+  std::atomic<bool> backlog_{false};
+
   std::mutex mutex_;  // guards the three below, which the bus's threads change
   std::deque<Item> inbox_;
   bool was_reset_ = false;  // what the strand has is void
@@ -118,7 +136,11 @@ class MutationIntake {
   std::deque<Item> waiting_;
   std::map<std::string, HeldKey> held_;
   std::size_t held_count_ = 0;
-  std::deque<Item> dead_;  // recorded, to be published and settled
+  std::deque<std::shared_ptr<Batch>> under_way_;  // in the engine, in order
+  std::shared_ptr<ProposalLane> lane_;
+  bool lane_broken_ = false;  // something was refused: nothing more goes in before all is back
+  Batch refused_;             // of what came back, in order
+  std::deque<Item> dead_;     // recorded, to be published and settled
   Steady::time_point dead_due_{};
   Steady::time_point paused_until_{};
   bool away_ = false;  // the last batch was refused as a whole

@@ -127,6 +127,41 @@ TEST_F(MutationIntakeTest, WhileTheStoreIsAwayNothingIsSettledAndTheOrderIsKept)
   EXPECT_EQ(world.read("k")->value, json::Value(2));
 }
 
+TEST_F(MutationIntakeTest, WhatFollowsABatchThatIsRefusedWhileItCommitsDoesNotOvertakeIt) {
+  start();
+  world.store->hold_commits();
+  bus.deliver(proposal_of("m1", "k", 1));
+  until([&] { return world.store->waiting_commits() > 0; });
+  // Already with the engine when the first commit fails, the only one that does.
+  bus.deliver(proposal_of("m2", "k", 2));
+  until([] { return false; }, std::chrono::milliseconds{50});
+  bus.deliver(proposal_of("m3", "k", 3));
+  until([] { return false; }, std::chrono::milliseconds{50});
+  int failed = 0;
+  world.store->commit_fault = [&failed](const CommitBatch&) {
+    return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
+  };
+  world.store->release_commits();
+  ASSERT_TRUE(until([&] { return bus.settled.size() == 3; }));
+  EXPECT_THAT(logged(), ElementsAre("m1", "m2", "m3"));
+  EXPECT_EQ(world.read("k")->value, json::Value(3));
+}
+
+TEST_F(MutationIntakeTest, WhileOneBatchCommitsTheNextOnesReachTheEngine) {
+  start();
+  world.store->hold_commits();
+  bus.deliver(proposal_of("m0", "k", 0));
+  until([&] { return world.store->waiting_commits() > 0; });
+  const int commits = world.store->commits();
+  for (int i = 1; i <= 600; ++i) bus.deliver(proposal_of(fmt::format("m{}", i), "k", i));
+  until([] { return false; }, std::chrono::milliseconds{50});
+  world.store->release_commits();
+  ASSERT_TRUE(until([&] { return bus.settled.size() == 601; }));
+  EXPECT_LE(world.store->commits() - commits, 3) << "what waited goes into few commits";
+  EXPECT_EQ(world.read("k")->value, json::Value(600));
+  EXPECT_EQ(world.read("k")->version, 601);
+}
+
 TEST_F(MutationIntakeTest, ARateLimitedKeyWaitsInOrderAndNoOtherDoes) {
   WorldConfig config;
   config.policy.rules.resize(1);
@@ -151,6 +186,24 @@ TEST_F(MutationIntakeTest, AfterAResetNothingOfBeforeIsDecided) {
   until([&] { return world.store->commits() > 0; });
   bus.handler.on_reset();
   world.store->commit_fault = nullptr;
+  bus.deliver(proposal_of("m2", "k", 2));
+  ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
+  EXPECT_THAT(logged(), ElementsAre("m2"));
+}
+
+TEST_F(MutationIntakeTest, WhatIsRefusedAfterAResetIsNotKept) {
+  start();
+  world.store->hold_commits();
+  bus.deliver(proposal_of("m1", "k", 1));
+  until([&] { return world.store->waiting_commits() > 0; });
+  bus.handler.on_reset();
+  until([] { return false; }, std::chrono::milliseconds{50});
+  int failed = 0;
+  world.store->commit_fault = [&failed](const CommitBatch&) {
+    return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
+  };
+  world.store->release_commits();
+  until([&] { return failed > 0; });
   bus.deliver(proposal_of("m2", "k", 2));
   ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
   EXPECT_THAT(logged(), ElementsAre("m2"));

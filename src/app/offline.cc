@@ -6,16 +6,16 @@
 #include <cstdio>
 #include <filesystem>
 #include <functional>
-#include <map>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "core/apply.h"
+#include "app/log_fold.h"
 #include "store/sqlite/backup.h"
 #include "store/sqlite/data_dir.h"
 #include "store/sqlite/integrity.h"
 #include "store/sqlite/reader.h"
+#include "store/sqlite/row_codec.h"
 #include "wire/json_codec.h"
 
 namespace state_engine {
@@ -25,6 +25,7 @@ constexpr int kFailure = 1;
 constexpr int kUsage = 2;
 constexpr int kVerificationFailed = 7;
 constexpr std::size_t kPage = 1000;
+constexpr std::int64_t kProgressEvery = 10'000;
 
 int complain(const Error& error) {
   fmt::print(stderr, "state-engine: {}\n", error.message);
@@ -193,42 +194,38 @@ int replay_command(const ReplayOptions& options) {
   auto head = (*reader)->head();
   if (!head.ok()) return complain(head.error());
   Progress progress("replaying");
-  std::map<std::string, std::pair<json::Value, std::int64_t>> state;
+  LogFold state;
   std::int64_t last = 0;
   std::int64_t faulty = 0;
-  const auto fold = [&](const LogEntry& entry) {
+  const auto fold = [&](const sqlite::LoggedChange& entry) {
     if (options.until_seq > 0 && entry.seq > options.until_seq) return false;
-    if (until && entry.committed_at > *until) return false;
+    if (until) {
+      const auto at = sqlite::read_time(entry.committed_at);
+      if (at.ok() && *at > *until) return false;
+    }
     last = entry.seq;
-    if (!entry.accepted) return true;
-    const auto item = state.find(entry.proposal.key);
-    auto outcome = apply_op(entry.proposal.op, item != state.end() ? &item->second.first : nullptr,
-                            entry.proposal.value);
-    auto* applied = std::get_if<Applied>(&outcome);
-    if (applied == nullptr) {
-      faulty = entry.seq;
-      return false;
+    if (last % kProgressEvery == 0) progress.at(last, head->seq);
+    const auto op = parse_op(entry.op);
+    if (!entry.accepted || (op && state.apply(*op, entry.key, entry.value, entry.version))) {
+      return true;
     }
-    if (applied->deleted) {
-      state.erase(entry.proposal.key);
-    } else {
-      state[entry.proposal.key] = {std::move(applied->value), entry.resulting_version.value_or(0)};
-    }
-    return true;
+    faulty = entry.seq;
+    return false;
   };
-  const Status status = for_each_entry(**reader, {}, head->seq, progress, fold);
+  const Status status = (*reader)->scan_changes(fold);
   if (!status.ok()) return complain(status.error());
   if (faulty != 0) {
     fmt::print(stderr, "state-engine: entry {} does not apply to the state before it\n", faulty);
     return kVerificationFailed;
   }
   json::Object out;
-  for (const auto& [key, value] : state) {
+  for (const std::string_view key : state.keys()) {
     if (!key.starts_with(options.prefix)) continue;
+    const LogFold::Value& held = state.at(key);
     if (options.json) {
-      out[key] = json::Object{{"value", value.first}, {"version", value.second}};
+      out[key] = json::Object{{"value", held.get()}, {"version", held.version}};
     } else {
-      fmt::print("{}  {}  (version {})\n", key, json::write(value.first), value.second);
+      fmt::print("{}  {}  (version {})\n", key, json::write(held.get()), held.version);
     }
   }
   if (options.json) {

@@ -28,7 +28,7 @@ Proposed BusProposer::propose(Proposal proposal) {
   BusMessage message;
   message.subject = subjects::kMutation;
   if (actors_ == BusActors::kSubject) message.subject += "." + actor_;
-  message.body = json::write(json::Value(wire::encode_proposal(proposal)));
+  message.body = json::write(wire::encode_proposal(proposal));
   message.message_id = fmt::format("{}:{}", proposal.id, sha256_hex(message.body).substr(0, 16));
   if (!proposal.correlation_id.empty()) {
     message.headers.emplace_back("correlationid", proposal.correlation_id);

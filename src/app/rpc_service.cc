@@ -26,7 +26,7 @@ std::string fault_text(std::string message) {
   return json::write(json::Value(json::Object{{"error", std::move(error)}}));
 }
 
-std::string text_of(json::Object object) { return json::write(json::Value(std::move(object))); }
+std::string text_of(json::Object object) { return json::write(std::move(object)); }
 
 Result<json::Object> read_object(const BusMessage& request) {
   auto value = json::parse(request.body);
@@ -145,13 +145,13 @@ std::string RpcService::prefix(const BusMessage& request) const {
   std::string last;
   std::size_t bytes = 0;
   bool truncated = false;
-  view.scan(std::max(wanted, after), [&](const SnapshotPtr& snapshot) {
-    if (!snapshot->key.starts_with(wanted)) return false;
-    if (snapshot->key == after || !snapshot->visible_at(now)) return true;
+  view.scan(std::max(wanted, after), [&](SnapshotRef there) {
+    if (!there.key().starts_with(wanted)) return false;
+    if (there.key() == after || !there.visible_at(now)) return true;
     truncated = snapshots.size() == static_cast<std::size_t>(limit) || bytes > kPageBytesMax;
     if (truncated) return false;
-    last = snapshot->key;
-    json::Object encoded = wire::encode_snapshot(*snapshot);
+    last = there.key();
+    json::Object encoded = wire::encode_snapshot(*there.share());
     bytes += json::written_bytes(encoded);
     snapshots[last] = std::move(encoded);
     return true;

@@ -48,7 +48,9 @@ Result<Value> parse(std::string_view text, const ParseLimits& parse_limits = {})
 // equal(parse(write(v)), v) holds for every v without NaN and infinities. REQUIRES: strings are
 // UTF-8.
 std::string write(const Value& value);
+std::string write(const Object& object);
 void write_to(std::string& out, const Value& value);
+void write_to(std::string& out, const Object& object);
 
 // The canonical form: members sorted by key bytes, compact. Equal values (see equal) give equal
 // text: 1 and 1.0 are both "1".

@@ -12,9 +12,11 @@
 #include <cstdlib>
 #include <system_error>
 
+#include <boost/json/monotonic_resource.hpp>
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/json_check.h"
 #include "base/json_utf8.h"
 
 namespace state_engine::json {
@@ -417,6 +419,16 @@ Result<Value> parse(std::string_view text, const ParseLimits& parse_limits) {
   Value out;
   if (!parser.parse_document(out)) return std::move(parser).error();
   return Result<Value>(std::move(out));
+}
+
+Status check(std::string_view text, const ParseLimits& parse_limits) {
+  constexpr std::size_t kOnStack = 4096;
+  unsigned char buffer[kOnStack];
+  boost::json::monotonic_resource memory(buffer, sizeof buffer);
+  Parser parser(text, parse_limits);
+  Value scratch(nullptr, boost::json::storage_ptr(&memory));
+  if (!parser.parse_document(scratch)) return std::move(parser).error();
+  return {};
 }
 
 }  // namespace state_engine::json

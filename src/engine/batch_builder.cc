@@ -30,13 +30,16 @@ BatchBuilder::BatchBuilder(DecisionEnvironment environment) : env_(std::move(env
 // ---- State as this batch sees it -------------------------------------------------------------
 
 SnapshotPtr BatchBuilder::latest(std::string_view key) const {
-  const auto item = overlay_.find(key);
-  return item != overlay_.end() ? item->second : env_.base.find(key);
+  if (const auto item = overlay_.find(key); item != overlay_.end()) return item->second;
+  if (const auto item = unpacked_.find(key); item != unpacked_.end()) return item->second;
+  SnapshotPtr found = env_.base.find(key);
+  if (found != nullptr) unpacked_.emplace(found->key, found);
+  return found;
 }
 
 const Snapshot* BatchBuilder::find(std::string_view key) const {
   const SnapshotPtr snapshot = latest(key);
-  // The overlay or the base revision keeps it alive while the rules run.
+  // The overlay or `unpacked_` keeps it alive while the rules run.
   return snapshot != nullptr && snapshot->visible_at(env_.now) ? snapshot.get() : nullptr;
 }
 
@@ -290,6 +293,10 @@ MutationResult BatchBuilder::accept(const Decision& decision, const PolicyRule* 
 }
 
 std::optional<Proposal> BatchBuilder::due_expiry(std::string_view key) const {
+  if (!overlay_.contains(key)) {
+    const SnapshotRef stored = env_.base.look(key);
+    if (!stored || stored.deleted() || stored.visible_at(env_.now)) return std::nullopt;
+  }
   const SnapshotPtr current = latest(key);
   if (current == nullptr || current->deleted || current->visible_at(env_.now)) return std::nullopt;
   Proposal proposal;

@@ -179,6 +179,8 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   std::vector<SnapshotPtr> afters_;   // per entry: the new snapshot; null if rejected
   std::vector<Effect> effects_;
   std::map<std::string, SnapshotPtr, std::less<>> overlay_;
+  // Snapshots of the base revision that decisions looked at, as objects.
+  mutable std::map<std::string, SnapshotPtr, std::less<>> unpacked_;
   std::unordered_map<std::string, std::size_t> ids_;  // mutation id -> entry
   std::unordered_map<std::string, Remembered> memories_;
   std::vector<RuleEvaluation> evaluations_;

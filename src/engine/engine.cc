@@ -24,7 +24,6 @@ namespace asio = boost::asio;
 constexpr std::chrono::milliseconds kRetryAfter{100};
 constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
 constexpr std::chrono::milliseconds kLookAgain{20};
-constexpr std::size_t kLoadPage = 4096;
 constexpr std::size_t kExpiriesTogether = 64;
 
 std::size_t bytes_of(const Proposal& proposal) {
@@ -80,17 +79,12 @@ Engine::Awaitable<Status> Engine::load() {
   if (!head.ok()) co_return head.error();
   head_ = *head;
   clock_.set_floor(head_.last_committed_at);
-  std::string after;
-  while (true) {
-    auto page = co_await deps_.store.scan_snapshots(after, kLoadPage);
-    if (!page.ok()) co_return page.error();
-    if (page->empty()) break;
-    after = page->back()->key;
-    for (SnapshotPtr& snapshot : *page) {
-      expiry_.add(*snapshot);
-      index_.put(std::move(snapshot));
-    }
+  auto state = co_await deps_.store.load_state();
+  if (!state.ok()) co_return state.error();
+  for (LoadedState::Deadline& item : state->deadlines) {
+    expiry_.add(item.deadline, std::move(item.key));
   }
+  index_.load(std::move(state->pages));
   index_.publish(head_.seq);
   deps_.observer.on_state(head_.seq, index_.view().size());
   deps_.log.info("state loaded", {{"keys", index_.view().size()},
@@ -216,6 +210,7 @@ void Engine::refuse(Work& work, std::string_view why) {
     transaction->result.retry_after = retry;
   } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
     sequence->results.clear();
+    if (sequence->lane != nullptr) sequence->lane->closed_ = true;
     for (const Submission& item : sequence->items) {
       sequence->results.push_back(
           plain_answer(item.proposal, RejectionCode::kUnavailable, std::string(why)));
@@ -473,10 +468,11 @@ Engine::Awaitable<CommitOutcome> Engine::resolve(const CommitBatch& batch) {
 void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> changes) {
   SE_ASSERT(is_shared() || batch.entries.front().seq == head_.seq + 1);
   bool sooner = false;
+  const SnapshotView before = index_.view();
   for (const SnapshotPtr& snapshot : batch.snapshots) {
     // A refresh may have brought what another engine made of it since.
-    const SnapshotPtr known = index_.view().find(snapshot->key);
-    if (known != nullptr && known->version > snapshot->version) continue;
+    const SnapshotRef known = before.look(snapshot->key);
+    if (known && known.version() > snapshot->version) continue;
     sooner = expiry_.add(*snapshot) || sooner;
     index_.put(snapshot);
   }

@@ -37,13 +37,12 @@
 #include "engine/explanation.h"
 #include "engine/observer.h"
 #include "engine/outbox.h"
+#include "engine/proposal_lane.h"
 #include "engine/recent_rules.h"
 #include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
-#include "ports/effect_sink.h"
 #include "ports/shared_store.h"
 #include "ports/state_store.h"
-#include "ports/timer.h"
 #include "rules/rule_set.h"
 
 namespace state_engine {
@@ -72,10 +71,11 @@ class Engine {
 
   Awaitable<MutationResult> propose(Proposal proposal, Origin origin, ProposeOptions options = {});
 
-  // Decides proposals in their order and in one commit, each for itself (no transaction). What
-  // follows a rate limited one for the same key is answered `unavailable`, so that sending the
-  // refused ones again keeps the order per key. REQUIRES: at most kCommitBatchMax.
-  Awaitable<std::vector<MutationResult>> propose_in_order(std::vector<Submission> submissions);
+  // Decides proposals in their order and in one commit, each for itself. What follows a refused one
+  // for the same key is answered `unavailable`, so that sending them again keeps the order; with a
+  // `lane` over several calls at a time. REQUIRES: at most kCommitBatchMax; no lane if is_shared().
+  Awaitable<std::vector<MutationResult>> propose_in_order(
+      std::vector<Submission> submissions, std::shared_ptr<ProposalLane> lane = nullptr);
 
   // Sets member ids and gives every member the transaction's actor and reason as they come.
   // Errors: too many or no members, duplicate keys are fine: answered `invalid_proposal`.
@@ -129,6 +129,7 @@ class Engine {
     std::vector<Submission> items;
     std::function<void(std::vector<MutationResult>)> done;
     std::vector<MutationResult> results;
+    std::shared_ptr<ProposalLane> lane = nullptr;
   };
   struct ExpiryWork {
     std::vector<std::string> keys;

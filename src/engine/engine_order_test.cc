@@ -25,6 +25,30 @@ class EngineOrderTest : public ::testing::Test {
     return {proposal_of(std::move(id), std::move(key), std::move(value)), {}, {}};
   }
 
+  // Calls that are under way together, in one lane.
+  std::vector<std::vector<MutationResult>> send_in_lane(
+      std::vector<std::vector<Submission>> calls) {
+    const auto lane = std::make_shared<ProposalLane>();
+    std::vector<std::vector<MutationResult>> out(calls.size());
+    std::size_t done = 0;
+    auto call = [this, lane, &out, &done](
+                    std::size_t i,
+                    std::vector<Submission> submissions) -> boost::asio::awaitable<void> {
+      out[i] = co_await world.engine().propose_in_order(std::move(submissions), lane);
+      ++done;
+    };
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      boost::asio::co_spawn(world.context(), call(i, std::move(calls[i])),
+                            [](std::exception_ptr) {});
+    }
+    for (int i = 0; i < 1000 && done < out.size(); ++i) {
+      world.context().restart();
+      world.context().run_for(std::chrono::milliseconds{5});
+    }
+    EXPECT_EQ(done, out.size());
+    return out;
+  }
+
   EngineWorld world;
 };
 
@@ -68,6 +92,36 @@ TEST_F(EngineOrderTest, AFailedCommitRefusesAll) {
     EXPECT_TRUE(result.retry_after);
   }
   EXPECT_TRUE(world.log().empty());
+}
+
+TEST_F(EngineOrderTest, ARefusedCallOfALaneRefusesTheCallsBehindIt) {
+  world.start();
+  world.store->hold_commits();
+  int failed = 0;
+  world.store->commit_fault = [&failed](const CommitBatch&) {
+    return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
+  };
+  boost::asio::post(world.context(), [this] { world.store->release_commits(); });
+  const auto results = send_in_lane({{submission("m1", "k", 1)}, {submission("m2", "j", 2)}});
+  EXPECT_EQ(results[0].at(0).code, RejectionCode::kUnavailable);
+  EXPECT_EQ(results[1].at(0).code, RejectionCode::kUnavailable);
+  EXPECT_TRUE(world.log().empty());
+  EXPECT_TRUE(send({submission("m1", "k", 1)}).at(0).accepted) << "a new lane is open";
+}
+
+TEST_F(EngineOrderTest, AKeyThatWasRateLimitedWaitsInLaterCallsOfTheLaneToo) {
+  WorldConfig config;
+  config.policy.rules.resize(1);
+  config.policy.rules[0].keys = {"slow.*"};
+  config.policy.rules[0].rate = RateLimit{1, 1};
+  world.use(config);
+  world.start();
+  const auto results = send_in_lane({{submission("m1", "slow.a", 1), submission("m2", "slow.a", 2)},
+                                     {submission("m3", "slow.a", 3), submission("m4", "free", 4)}});
+  EXPECT_TRUE(results[0].at(0).accepted);
+  EXPECT_EQ(results[0].at(1).code, RejectionCode::kRateLimited);
+  EXPECT_EQ(results[1].at(0).code, RejectionCode::kUnavailable);
+  EXPECT_TRUE(results[1].at(1).accepted);
 }
 
 TEST_F(EngineOrderTest, AFaultOfTheDoorIsRecordedOnce) {

@@ -259,6 +259,23 @@ TEST(EngineOutboxTest, MoreThanMemoryHoldsWaitsInTheStoreInOrder) {
   EXPECT_TRUE((*world.run(world.memory.pending_effects(0, 10)))->empty());
 }
 
+// Those who are offered together are taken one by one: one that is refused in the middle, and all
+// behind it, come again in order.
+TEST(EngineOutboxTest, ARefusalInTheMiddleOfAGroupKeepsTheOrder) {
+  EngineWorld world(with_rules(kPublishAndCount));
+  world.start();
+  int offered = 0;
+  world.sink.answers = [&](const Effect&) {
+    return ++offered == 1 || offered == 12 ? Delivery::kRetry : Delivery::kDelivered;
+  };
+  for (int i = 0; i < 40; ++i) world.set("k", i);
+  world.advance(milliseconds{1000});
+  ASSERT_EQ(world.sink.delivered.size(), 40u);
+  for (std::size_t i = 0; i < 40; ++i) {
+    EXPECT_EQ(world.sink.delivered[i].payload, fmt::format(R"({{"type":"t","v":{}}})", i));
+  }
+}
+
 // ---- Transactions ----------------------------------------------------------------------------
 
 TransactionProposal transaction_of(std::string id, std::vector<Proposal> members) {

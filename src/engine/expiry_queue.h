@@ -20,8 +20,11 @@ class ExpiryQueue {
   // Returns true if `snapshot` expires before everything already queued.
   bool add(const Snapshot& snapshot) {
     if (snapshot.deleted || !snapshot.expires_at) return false;
-    const bool first = heap_.empty() || *snapshot.expires_at < heap_.top().deadline;
-    heap_.push({*snapshot.expires_at, snapshot.key});
+    return add(*snapshot.expires_at, snapshot.key);
+  }
+  bool add(Timestamp deadline, std::string key) {
+    const bool first = heap_.empty() || deadline < heap_.top().deadline;
+    heap_.push({deadline, std::move(key)});
     return first;
   }
 

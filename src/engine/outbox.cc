@@ -61,13 +61,24 @@ awaitable<bool> OutboxDispatcher::refill() {
   co_return true;
 }
 
-awaitable<bool> OutboxDispatcher::deliver_front() {
-  const Effect effect = queue_.front();
-  const Delivery delivery = co_await sink_.deliver(effect);
-  observer_.on_delivery(delivery);
-  if (delivery == Delivery::kRetry) co_return false;
-  (delivery == Delivery::kDelivered ? delivered_ : unheard_).push_back(effect.id);
-  queue_.pop_front();
+// What follows one that is not taken stays here, in order, even if the sink has it already. The
+// first after a failure goes alone, so that a sink that takes nothing is not offered many.
+awaitable<bool> OutboxDispatcher::deliver_some() {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(window_, queue_.size()));
+  std::vector<Effect> effects(queue_.begin(), queue_.begin() + count);
+  const auto deliveries = co_await sink_.deliver_all(std::move(effects));
+  SE_ASSERT(deliveries.size() == static_cast<std::size_t>(count));
+  for (const Delivery delivery : deliveries) {
+    observer_.on_delivery(delivery);
+    if (delivery == Delivery::kRetry) {
+      window_ = 1;
+      co_return false;
+    }
+    auto& done = delivery == Delivery::kDelivered ? delivered_ : unheard_;
+    done.push_back(std::move(queue_.front().id));
+    queue_.pop_front();
+  }
+  window_ = std::min(window_ * 2, kMarkTogether);
   co_return true;
 }
 
@@ -97,7 +108,7 @@ awaitable<void> OutboxDispatcher::run() {
     if (unmarked > 0 && (queue_.empty() || unmarked >= kMarkTogether)) {
       ok = co_await mark();
     } else if (!queue_.empty()) {
-      ok = co_await deliver_front();
+      ok = co_await deliver_some();
     } else if (in_store_) {
       ok = co_await refill();
     } else {

@@ -49,7 +49,7 @@ class OutboxDispatcher {
 
  private:
   boost::asio::awaitable<bool> refill();
-  boost::asio::awaitable<bool> deliver_front();
+  boost::asio::awaitable<bool> deliver_some();
   boost::asio::awaitable<bool> mark();
   boost::asio::awaitable<void> back_off();
 
@@ -64,7 +64,8 @@ class OutboxDispatcher {
   bool missed_ = false;   // enqueue() left effects to the store since the last refill began
   bool running_ = false;
   bool stopping_ = false;
-  int failures_ = 0;  // in a row
+  int failures_ = 0;        // in a row
+  std::size_t window_ = 1;  // how many effects the sink is offered together
   std::vector<std::string> delivered_;
   std::vector<std::string> unheard_;
 };

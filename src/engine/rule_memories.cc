@@ -16,14 +16,17 @@ class ViewLookup final : public StateLookup {
   ViewLookup(const SnapshotView& view, Timestamp now) : view_(view), now_(now) {}
 
   const Snapshot* find(std::string_view key) const override {
-    const SnapshotPtr snapshot = view_.find(key);
-    // The revision keeps it alive.
-    return snapshot != nullptr && snapshot->visible_at(now_) ? snapshot.get() : nullptr;
+    const SnapshotRef there = view_.look(key);
+    if (!there || !there.visible_at(now_)) return nullptr;
+    auto& kept = kept_[std::string(key)];
+    if (kept == nullptr) kept = there.share();
+    return kept.get();
   }
 
  private:
   const SnapshotView& view_;
   Timestamp now_;
+  mutable std::unordered_map<std::string, SnapshotPtr> kept_;  // what it gave out
 };
 
 }  // namespace

@@ -5,10 +5,12 @@
 // long as anyone keeps it. Keys are never removed (a deleted key keeps a tombstone), which is why
 // the tree only inserts and replaces. Nodes made since the last publish() belong to no reader yet
 // and are changed in place (the "edit" stamp), so a batch of n changes costs one path each at most.
+// The leaves are pages of packed snapshots (core/snapshot_page.h): what a key costs in memory is
+// what its texts need, and a start takes over the pages that the store has filled.
 //
-// Threads:  the writer alone calls put() and publish(); view() from any thread. The root pointer is
-//           copied under a mutex held for a few nanoseconds (docs/adr/0001).
-// Cost:     find and put O(log n); view O(1).
+// Threads:  the writer alone calls put(), load() and publish(); view() from any thread. The root
+//           pointer is copied under a mutex held for a few nanoseconds (docs/adr/0001).
+// Cost:     find, look and put O(log n); view O(1).
 
 #ifndef STATE_ENGINE_ENGINE_SNAPSHOT_INDEX_H_
 #define STATE_ENGINE_ENGINE_SNAPSHOT_INDEX_H_
@@ -21,6 +23,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/snapshot_page.h"
 #include "core/types.h"
 
 namespace state_engine {
@@ -30,11 +33,16 @@ class SnapshotView {
  public:
   SnapshotView() = default;
 
-  // Returns the snapshot of `key`, tombstones included, or null if the key was never set.
+  // Returns the snapshot of `key`, tombstones included, or null if the key was never set. Makes an
+  // object of a packed one at each call: who needs a few members takes look().
   SnapshotPtr find(std::string_view key) const;
 
+  // The same where it lies; refers to nothing if the key was never set. Good as long as this
+  // revision is kept.
+  SnapshotRef look(std::string_view key) const;
+
   // Calls `visit` for each key >= `from` in key order until it returns false.
-  void scan(std::string_view from, const std::function<bool(const SnapshotPtr&)>& visit) const;
+  void scan(std::string_view from, const std::function<bool(SnapshotRef)>& visit) const;
 
   // The last committed seq that this revision contains.
   std::int64_t seq() const { return seq_; }
@@ -58,7 +66,11 @@ class SnapshotIndex {
   SnapshotView view() const;
 
   // Installs `snapshot` in the unpublished revision. REQUIRES: snapshot is not null.
-  void put(SnapshotPtr snapshot);
+  void put(const SnapshotPtr& snapshot);
+
+  // Takes over whole pages, in key order: the state as a store has it at start.
+  // REQUIRES: nothing was put before. Cost: O(pages).
+  void load(std::vector<SnapshotPage> pages);
 
   // Makes everything put so far the revision that view() returns.
   void publish(std::int64_t seq);
@@ -69,8 +81,8 @@ class SnapshotIndex {
   struct Split;
 
   NodePtr own(const NodePtr& node) const;
-  Split put_into(NodePtr& node, SnapshotPtr&& snapshot);
-  void put_into_leaf(Node& leaf, SnapshotPtr&& snapshot);
+  Split put_into(NodePtr& node, const SnapshotPtr& snapshot);
+  void put_into_leaf(NodePtr& node, const SnapshotPtr& snapshot);
   Split split_if_full(Node& node) const;
 
   SnapshotView draft_;  // writer only

@@ -21,10 +21,10 @@ SnapshotPtr make(std::string key, std::int64_t version) {
 std::map<std::string, std::int64_t> contents(const SnapshotView& view, std::string_view from = "") {
   std::map<std::string, std::int64_t> out;
   std::string last;
-  view.scan(from, [&](const SnapshotPtr& item) {
-    EXPECT_TRUE(last.empty() || last < item->key) << "out of order at " << item->key;
-    last = item->key;
-    out[item->key] = item->version;
+  view.scan(from, [&](SnapshotRef item) {
+    EXPECT_TRUE(last.empty() || last < item.key()) << "out of order at " << item.key();
+    last = item.key();
+    out[last] = item.version();
     return true;
   });
   return out;
@@ -85,6 +85,57 @@ TEST(SnapshotIndexTest, ScansFromAnyKey) {
   }
 }
 
+// As a store has it: keys in order, in pages.
+std::vector<SnapshotPage> pages_of(int keys) {
+  std::vector<SnapshotPage> pages;
+  for (int i = 0; i < keys; ++i) {
+    if (pages.empty() || pages.back().is_full()) pages.emplace_back();
+    pages.back().append(make(fmt::format("{:06}", i * 2), 1));
+  }
+  return pages;
+}
+
+TEST(SnapshotIndexTest, TakesOverLoadedPagesAndGrowsOn) {
+  for (const int keys : {0, 1, 63, 64, 65, 20'000}) {
+    SnapshotIndex index;
+    index.load(pages_of(keys));
+    index.publish(7);
+    ASSERT_EQ(index.view().size(), static_cast<std::size_t>(keys));
+    const SnapshotView loaded = index.view();
+    std::map<std::string, std::int64_t> model = contents(loaded);
+    ASSERT_EQ(model.size(), static_cast<std::size_t>(keys));
+    SeededRandom random(3);
+    for (int i = 0; i < 2000; ++i) {
+      const std::string key = fmt::format("{:06}", random.below(40'000));
+      index.put(make(key, ++model[key]));
+    }
+    index.publish(8);
+    EXPECT_EQ(contents(index.view()), model);
+    EXPECT_EQ(index.view().size(), model.size());
+    EXPECT_EQ(loaded.size(), static_cast<std::size_t>(keys)) << "a kept revision changed";
+  }
+}
+
+TEST(SnapshotIndexTest, LooksAtLargeAndSmallValuesWhereTheyLie) {
+  SnapshotIndex index;
+  for (int i = 0; i < 300; ++i) {
+    auto snapshot = std::make_shared<Snapshot>(*make(fmt::format("{:03}", i), i));
+    snapshot->value = json::Value(std::string(i % 4 == 0 ? 5000 : 5, 'v'));
+    index.put(snapshot);
+  }
+  index.publish(1);
+  const SnapshotView view = index.view();
+  for (int i = 0; i < 300; ++i) {
+    const SnapshotRef found = view.look(fmt::format("{:03}", i));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found.version(), i);
+    EXPECT_EQ(found.whole() != nullptr, i % 4 == 0);
+    EXPECT_EQ(found.share()->value.get_string().size(), i % 4 == 0 ? 5000U : 5U);
+  }
+  EXPECT_FALSE(view.look("3"));
+  EXPECT_EQ(view.find("3"), nullptr);
+}
+
 TEST(SnapshotIndexTest, ReadersSeeWholeRevisionsWhileTheWriterWorks) {
   SnapshotIndex index;
   for (int i = 0; i < 200; ++i) index.put(make(fmt::format("k{:03}", i), 0));
@@ -92,8 +143,8 @@ TEST(SnapshotIndexTest, ReadersSeeWholeRevisionsWhileTheWriterWorks) {
   std::jthread reader([&](std::stop_token stop) {
     while (!stop.stop_requested()) {
       const SnapshotView view = index.view();
-      view.scan("", [&](const SnapshotPtr& item) {
-        EXPECT_EQ(item->version, view.seq());
+      view.scan("", [&](SnapshotRef item) {
+        EXPECT_EQ(item.version(), view.seq());
         return true;
       });
     }

@@ -3,6 +3,8 @@
 #ifndef STATE_ENGINE_PORTS_EFFECT_SINK_H_
 #define STATE_ENGINE_PORTS_EFFECT_SINK_H_
 
+#include <vector>
+
 #include <boost/asio/awaitable.hpp>
 
 #include "core/types.h"
@@ -21,6 +23,11 @@ class EffectSink {
   virtual ~EffectSink() = default;
 
   virtual boost::asio::awaitable<Delivery> deliver(const Effect& effect) = 0;
+
+  // Delivers them in their order; one answer each. After the first kRetry nothing counts as
+  // delivered, though a later one may have been. This one delivers one after the other and stops
+  // at the first that is not taken.
+  virtual boost::asio::awaitable<std::vector<Delivery>> deliver_all(std::vector<Effect> effects);
 };
 
 }  // namespace state_engine

@@ -26,6 +26,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/result.h"
+#include "core/snapshot_page.h"
 #include "core/types.h"
 
 namespace state_engine {
@@ -107,6 +108,16 @@ struct SourceRevision {
   std::string text;      // canonical JSON
 };
 
+// The state as an engine keeps it in memory.
+struct LoadedState {
+  struct Deadline {
+    Timestamp deadline{};
+    std::string key;
+  };
+  std::vector<SnapshotPage> pages;  // in key order
+  std::vector<Deadline> deadlines;  // of what expires
+};
+
 class SharedStore;
 
 class StateStore {
@@ -137,6 +148,10 @@ class StateStore {
   // Returns up to `limit` snapshots with key > `after_key`, in key order, tombstones included.
   virtual Awaitable<Result<std::vector<SnapshotPtr>>> scan_snapshots(std::string after_key,
                                                                      std::size_t limit) = 0;
+
+  // Returns all snapshots, tombstones included, packed. REQUIRES: no commit is under way.
+  // By default made from scan_snapshots(). Cost: O(keys).
+  virtual Awaitable<Result<LoadedState>> load_state();
 
   // Returns log entries in seq order (or the reverse). Cost: O(limit) for every single criterion.
   virtual Awaitable<Result<std::vector<LogEntry>>> read_log(LogQuery query) = 0;

@@ -25,7 +25,7 @@ template <typename T>
 void put(json::Object& out, std::string_view name, T&& value) {
   if constexpr (std::is_convertible_v<T, std::string_view>) {
     const std::string_view text = value;
-    out.emplace(name, boost::json::string(text));
+    out.emplace(name, boost::json::string_view(text.data(), text.size()));
   } else {
     out.emplace(name, json::Value(std::forward<T>(value)));
   }

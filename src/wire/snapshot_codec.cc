@@ -4,6 +4,7 @@
 
 #include "wire/fields.h"
 #include "wire/json_codec.h"
+#include "wire/snapshot_text.h"
 
 namespace state_engine::wire {
 namespace {
@@ -38,6 +39,41 @@ void write_integer(std::string& out, std::string_view name, std::int64_t number)
   json::write_to(out, json::Value(number));
 }
 
+void write_json(std::string& out, const json::Value& value) { json::write_to(out, value); }
+void write_json(std::string& out, std::string_view text) { out += text; }
+
+void write_metadata(std::string& out, const json::Object& metadata) {
+  json::write_to(out, json::Value(metadata));
+}
+void write_metadata(std::string& out, std::string_view text) {
+  out += text.empty() ? std::string_view("{}") : text;
+}
+
+// `snapshot`: a Snapshot or a PackedSnapshot.
+template <typename AnySnapshot>
+void write_members(std::string& out, const AnySnapshot& snapshot) {
+  out += '{';
+  write_text(out, "key", snapshot.key);
+  write_name(out, "value");
+  write_json(out, snapshot.value);
+  write_integer(out, "version", snapshot.version);
+  write_time(out, "updatedAt", snapshot.updated_at);
+  write_text(out, "updatedBy", snapshot.updated_by);
+  write_name(out, "ttl");
+  json::write_to(out, snapshot.ttl ? encode_seconds(*snapshot.ttl) : json::Value(nullptr));
+  if (snapshot.expires_at) write_time(out, "expiresAt", *snapshot.expires_at);
+  write_integer(out, "seq", snapshot.seq);
+  write_text(out, "mutationId", snapshot.mutation_id);
+  write_text(out, "reason", snapshot.reason);
+  write_name(out, "metadata");
+  write_metadata(out, snapshot.metadata);
+  if (snapshot.deleted) {
+    write_name(out, "deleted");
+    out += "true";
+  }
+  out += '}';
+}
+
 }  // namespace
 
 json::Object encode_snapshot(const Snapshot& snapshot) {
@@ -58,27 +94,14 @@ json::Object encode_snapshot(const Snapshot& snapshot) {
   return out;
 }
 
-void write_snapshot_to(std::string& out, const Snapshot& snapshot) {
-  out += '{';
-  write_text(out, "key", snapshot.key);
-  write_name(out, "value");
-  json::write_to(out, snapshot.value);
-  write_integer(out, "version", snapshot.version);
-  write_time(out, "updatedAt", snapshot.updated_at);
-  write_text(out, "updatedBy", snapshot.updated_by);
-  write_name(out, "ttl");
-  json::write_to(out, snapshot.ttl ? encode_seconds(*snapshot.ttl) : json::Value(nullptr));
-  if (snapshot.expires_at) write_time(out, "expiresAt", *snapshot.expires_at);
-  write_integer(out, "seq", snapshot.seq);
-  write_text(out, "mutationId", snapshot.mutation_id);
-  write_text(out, "reason", snapshot.reason);
-  write_name(out, "metadata");
-  json::write_to(out, snapshot.metadata);
-  if (snapshot.deleted) {
-    write_name(out, "deleted");
-    out += "true";
+void write_snapshot_to(std::string& out, const Snapshot& snapshot) { write_members(out, snapshot); }
+
+void write_snapshot_to(std::string& out, SnapshotRef snapshot) {
+  if (snapshot.whole() != nullptr) {
+    write_members(out, *snapshot.whole());
+  } else {
+    write_members(out, snapshot.packed());
   }
-  out += '}';
 }
 
 Result<Snapshot> decode_snapshot(const json::Value& value) {

@@ -230,6 +230,39 @@ TEST_P(StateStoreSuite, ScanReturnsKeysInByteOrderPageByPage) {
   EXPECT_EQ(keys, (std::vector<std::string>{"Z", "a", "a-b", "a.b", "b", "c", "\xc3\xa9"}));
 }
 
+TEST_P(StateStoreSuite, TheLoadedStateIsTheScannedOne) {
+  constexpr int kKeys = 200;
+  for (int i = 0; i < kKeys; ++i) {
+    Extra extra;
+    if (i % 3 == 0) extra.ttl = std::chrono::hours{1};
+    if (i % 5 == 0) extra.metadata = {{"source", "test"}};
+    json::Value value = json::Object{{"n", i}, {"text", std::string(i % 7 == 0 ? 3000 : 3, 'x')}};
+    batches_.accept(fmt::format("m-{}", i), fmt::format("k{}", i), std::move(value), extra);
+  }
+  batches_.accept("gone", "k3", std::nullopt, {.op = Op::kDelete});
+  commit_all();
+  const LoadedState loaded = must(await(store_->load_state()));
+  std::vector<SnapshotPtr> found;
+  for (const SnapshotPage& page : loaded.pages) {
+    for (std::size_t i = 0; i < page.size(); ++i) found.push_back(page.at(i).share());
+  }
+  const auto expected = all_snapshots();
+  ASSERT_EQ(found.size(), expected.size());
+  std::size_t expiring = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    EXPECT_EQ(found[i]->key, expected[i]->key);
+    EXPECT_TRUE(json::equal(found[i]->value, expected[i]->value)) << found[i]->key;
+    EXPECT_EQ(found[i]->version, expected[i]->version);
+    EXPECT_EQ(found[i]->mutation_id, expected[i]->mutation_id);
+    EXPECT_EQ(found[i]->expires_at, expected[i]->expires_at);
+    EXPECT_EQ(found[i]->metadata, expected[i]->metadata);
+    EXPECT_EQ(found[i]->deleted, expected[i]->deleted);
+    if (found[i]->expires_at && !found[i]->deleted) ++expiring;
+  }
+  EXPECT_GT(expiring, 0U);
+  EXPECT_EQ(loaded.deadlines.size(), expiring);
+}
+
 TEST_P(StateStoreSuite, TombstonesAreScannedAndKeepTheirVersion) {
   batches_.accept("m-1", "a", 1);
   batches_.accept("m-2", "a", std::nullopt, {.op = Op::kDelete});

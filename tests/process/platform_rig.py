@@ -385,6 +385,20 @@ class Platform:
         harness.wait_until(all_told, seconds, "a result for every proposal")
         return results
 
+    def wait_for_effects(self, causes, seconds=120):
+        """The effects by what caused them, as text, once all of `causes` had theirs. What an engine
+        committed just before it was killed another one adopts after 60 s."""
+        told = {}
+
+        def all_told():
+            told.clear()
+            for effect in self.effects():
+                body = json.dumps(effect, sort_keys=True)
+                told.setdefault(effect["correlationId"], set()).add(body)
+            return causes <= set(told)
+        harness.wait_until(all_told, seconds, "an effect for each cause")
+        return told
+
     def effects(self):
         client = self.client()
         return stream_bodies(client, stream_of(client, nats.EGRESS), nats.EGRESS)
@@ -446,9 +460,7 @@ def proof(platform, load):
     lines.append(f"{sum(map(len, results.values()))} results for {len(ids)} proposals, never two "
                  "that disagree")
     ons = {p["id"] for p in sent if p["key"] == "stream.state" and p["value"] == "on"}
-    told = {}
-    for effect in platform.effects():
-        told.setdefault(effect["correlationId"], set()).add(json.dumps(effect, sort_keys=True))
+    told = platform.wait_for_effects(ons)
     caused = {cause: bodies for cause, bodies in told.items() if cause in set(ids)}
     assert set(caused) == ons, f"effects without a cause or the reverse: {set(caused) ^ ons}"
     assert all(len(bodies) == 1 for bodies in caused.values()), "an effect was sent in two ways"

@@ -360,7 +360,8 @@ void Simulation::check_reads() {
   if (!world_.running()) return;
   const SnapshotView view = world_.engine().view();
   const Timestamp now = world_.engine().now();
-  view.scan("", [&](const SnapshotPtr& snapshot) {
+  view.scan("", [&](SnapshotRef there) {
+    const SnapshotPtr snapshot = there.share();
     if (snapshot->seq > view.seq()) fault("I4", snapshot->key + " is visible before its commit");
     const SnapshotPtr read = world_.read(snapshot->key);
     if (read && read->expires_at && *read->expires_at <= now) {

@@ -13,7 +13,7 @@ PACKAGES_BUILD=(
 )
 PACKAGES_CHECK=(
   clang-format-16 clang-tidy-16 shellcheck
-  python3 curl jq procps util-linux openssl nginx-light wrk clang-14 nats-server
+  python3 curl jq procps util-linux openssl nginx-light wrk valgrind clang-14 nats-server
   default-jre-headless
   obs-studio xvfb libnginx-mod-rtmp
 )

@@ -2,7 +2,8 @@
 # Running the tests: three builds, one summary. Sourced by ./dev.
 #
 #   dev      ASan+UBSan, every test; tests with the label `process` start the release binary
-#   release  only the binary, and the one with a planted bug that the crash tests must find
+#   release  only the binary, the one with a planted bug that the crash tests must find, and the
+#            hot paths whose instructions are counted
 #   tsan     only the test programs that TSAN_TARGETS names
 #
 # A failed build counts as one failed test and does not stop the other parts.
@@ -91,7 +92,7 @@ verb_test() {
 
 test_all() {
   step "Building the release binary"
-  attempt "build release" compile release state-engine state-engine-planted || true
+  attempt "build release" compile release state-engine state-engine-planted bench_hot_paths || true
   step "Building and running all tests (ASan, UBSan)"
   if attempt "build dev" compile dev; then
     attempt "ctest dev" run_ctest dev || true
@@ -108,7 +109,7 @@ test_selected() {
   step "Building the tests (ASan, UBSan)"
   attempt "build dev" compile dev || return 0
   if [ "$(count_tests "$@" -L process)" != 0 ]; then
-    attempt "build release" compile release state-engine state-engine-planted || true
+    attempt "build release" compile release state-engine state-engine-planted bench_hot_paths || true
   fi
   step "Running: ctest $*"
   attempt "ctest dev" run_ctest dev "$@" || true

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include <stop_token>
+#include <thread>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -19,6 +22,8 @@
 
 namespace state_engine::nats {
 namespace {
+
+constexpr std::chrono::milliseconds kSendNowMost{100};  // close() may wait as long
 
 // Who receives a callback.
 struct Receiver {
@@ -218,6 +223,46 @@ Error connect_error(natsStatus status, const NatsOptions& options) {
           fmt::format("no NATS server answers at {}: {}", server_name(options), error)};
 }
 
+// Asks for a flush from any thread and does it on its own: the library's own flush waits for more
+// first, and the only call that does not wait for more waits for the server.
+class Flusher {
+ public:
+  explicit Flusher(std::function<void()> flush)
+      : flush_(std::move(flush)),
+        thread_([this](const std::stop_token& ending) { loop(ending); }) {}
+
+  void notify() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(wanted_, true)) return;
+    }
+    changed_.notify_one();
+  }
+  // Afterwards notify() does nothing. Blocks until a flush under way ends.
+  void stop() {
+    thread_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void loop(const std::stop_token& ending) {
+    while (!ending.stop_requested()) {
+      {
+        std::unique_lock lock(mutex_);
+        if (!changed_.wait(lock, ending, [this] { return wanted_; })) return;
+        wanted_ = false;
+      }
+      flush_();
+    }
+  }
+
+  const std::function<void()> flush_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool wanted_ = false;
+  std::jthread thread_;  // the last member: it uses the others
+};
+
 }  // namespace
 
 struct Link::Impl {
@@ -234,10 +279,13 @@ struct Link::Impl {
   std::map<std::uint64_t, Entry> subscriptions;
   std::uint64_t next_id = 1;
   std::atomic<bool> closed{false};
+  std::unique_ptr<Flusher> flusher;
 };
 
 Link::Link(std::unique_ptr<Impl> impl, std::string inbox)
-    : impl_(std::move(impl)), inbox_(std::move(inbox)) {}
+    : impl_(std::move(impl)), inbox_(std::move(inbox)) {
+  impl_->flusher = std::make_unique<Flusher>([this] { static_cast<void>(flush(kSendNowMost)); });
+}
 
 Link::~Link() { close(); }
 
@@ -278,10 +326,19 @@ bool Link::publish(const std::string& subject, const std::string& reply, std::st
                    const Headers& headers) {
   const std::shared_lock alive(impl_->life);
   if (impl_->closed.load()) return false;
+  const auto size = static_cast<int>(body.size());
+  if (headers.empty()) {
+    // Without a message object, which the library would hand to another thread to free.
+    const natsStatus sent =
+        reply.empty()
+            ? natsConnection_Publish(impl_->connection, subject.c_str(), body.data(), size)
+            : natsConnection_PublishRequest(impl_->connection, subject.c_str(), reply.c_str(),
+                                            body.data(), size);
+    return sent == NATS_OK;
+  }
   natsMsg* message = nullptr;
-  natsStatus status =
-      natsMsg_Create(&message, subject.c_str(), reply.empty() ? nullptr : reply.c_str(),
-                     body.data(), static_cast<int>(body.size()));
+  natsStatus status = natsMsg_Create(&message, subject.c_str(),
+                                     reply.empty() ? nullptr : reply.c_str(), body.data(), size);
   for (const auto& [name, value] : headers) {
     if (status == NATS_OK) status = natsMsgHeader_Set(message, name.c_str(), value.c_str());
   }
@@ -335,8 +392,11 @@ bool Link::flush(std::chrono::milliseconds timeout) {
   return natsConnection_FlushTimeout(impl_->connection, timeout.count()) == NATS_OK;
 }
 
+void Link::send_now() { impl_->flusher->notify(); }
+
 void Link::close() {
   if (impl_->closed.exchange(true)) return;
+  impl_->flusher->stop();
   const std::unique_lock alone(impl_->life);
   Registry::instance().remove(impl_->receiver);
   natsConnection_Close(impl_->connection);

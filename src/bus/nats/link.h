@@ -66,6 +66,10 @@ class Link {
                                   Handler handler);
   void unsubscribe(std::uint64_t id);
 
+  // Sends what was published now, rather than a millisecond later as the library does. Never
+  // blocks.
+  void send_now();
+
   // Blocks until the server has seen all that was published; false after `timeout`.
   bool flush(std::chrono::milliseconds timeout);
 

@@ -4,6 +4,8 @@
 #include "bus/nats/nats_core.h"
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
@@ -17,15 +19,27 @@ constexpr std::chrono::milliseconds kLivedLong{5000};
 
 }  // namespace
 
-// A request whose answer is awaited. Guarded by NatsCore::mutex_, the signal apart.
-struct NatsCore::Call {
-  explicit Call(const boost::asio::any_io_executor& strand) : signal(strand) {}
+// Requests sent together whose answers are awaited. Guarded by NatsCore::mutex_, the signal apart.
+struct NatsCore::Calls {
+  Calls(const boost::asio::any_io_executor& strand, std::size_t count)
+      : signal(strand), items(count), open(count) {}
+
+  struct Item {
+    bool open = true;              // neither answered nor refused
+    std::optional<Error> refused;  // it was not sent
+    std::optional<Inbound> answer;
+  };
+
+  // Returns true if this was the last one.
+  bool close(Item& item) {
+    if (std::exchange(item.open, false)) --open;
+    return open == 0;
+  }
 
   net::WakeSignal signal;
-  std::string subject;
-  std::string reply;
-  std::optional<Error> refused;  // it was not sent
-  std::optional<Inbound> answer;
+  std::uint64_t first = 0;  // number of the reply to items[0]; the others follow
+  std::vector<Item> items;
+  std::size_t open;
   bool lost = false;  // the link ended first
 };
 
@@ -166,9 +180,9 @@ void NatsCore::drop_link() {
     link_ = nullptr;
     why = why_ended_;
     stopping = stopping_;
-    for (auto& [subject, call] : calls_) {
-      call->lost = true;
-      call->signal.notify();
+    for (auto& [number, calls] : calls_) {
+      calls->lost = true;
+      calls->signal.notify();
     }
     calls_.clear();
   }
@@ -197,60 +211,106 @@ void NatsCore::unwatch_link(std::uint64_t id) {
 // ---- Requests --------------------------------------------------------------------------------
 
 void NatsCore::on_reply(Inbound inbound) {
-  std::shared_ptr<Call> call;
+  const std::string_view subject = inbound.subject;
+  const std::string_view digits = subject.substr(subject.rfind('.') + 1);
+  std::uint64_t number = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  std::shared_ptr<Calls> done;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = calls_.find(inbound.subject);
-    if (found == calls_.end()) return;  // Too late: nobody waits any more.
-    call = found->second;
-    call->answer = std::move(inbound);
+    auto found = calls_.upper_bound(number);
+    if (found == calls_.begin()) return;
+    --found;
+    Calls& calls = *found->second;
+    const std::uint64_t index = number - calls.first;
+    if (index >= calls.items.size()) return;  // Too late: nobody waits any more.
+    Calls::Item& item = calls.items[index];
+    if (!item.open) return;
+    item.answer = std::move(inbound);
+    if (!calls.close(item)) return;
+    done = std::move(found->second);
     calls_.erase(found);
   }
-  call->signal.notify();
+  done->signal.notify();
 }
 
-NatsCore::CallPtr NatsCore::send(const boost::asio::any_io_executor& strand,
-                                 const std::string& subject, std::string_view body,
-                                 const Headers& headers) {
-  auto call = std::make_shared<Call>(strand);
-  call->subject = subject;
-  std::shared_ptr<Link> link;
-  {
-    const std::lock_guard lock(mutex_);
-    link = link_;
-    if (link == nullptr) {
-      call->refused = Error{ErrorCode::kUnavailable, "not connected to NATS"};
-      return call;
-    }
-    call->reply = fmt::format("{}.reply.{}", link->inbox(), ++last_id_);
-    calls_.emplace(call->reply, call);
-  }
-  if (body.size() > link->payload_max()) {
-    call->refused = Error{ErrorCode::kResourceExhausted,
-                          fmt::format("{} bytes for {}; the NATS server takes {} (max_payload)",
-                                      body.size(), subject, link->payload_max())};
-  } else if (!link->publish(subject, call->reply, body, headers)) {
-    call->refused = Error{ErrorCode::kUnavailable, "the connection to NATS just ended"};
-  }
-  return call;
-}
-
-boost::asio::awaitable<Result<Inbound>> NatsCore::answer_to(CallPtr call) {
-  if (!call->refused) co_await call->signal.wait(options_.reply_timeout);
+// Returns the link to send them on, or null without one.
+std::shared_ptr<Link> NatsCore::register_calls(const std::shared_ptr<Calls>& calls) {
   const std::lock_guard lock(mutex_);
-  calls_.erase(call->reply);
-  if (call->refused) co_return *call->refused;
-  if (call->answer) co_return std::move(*call->answer);
-  co_return Error{
-      ErrorCode::kDeadlineExceeded,
-      call->lost ? "the connection to NATS ended before the answer to " + call->subject
-                 : "no answer from NATS to " + call->subject + " (may this user publish there?)"};
+  if (link_ == nullptr) return nullptr;
+  calls->first = last_id_ + 1;
+  last_id_ += calls->items.size();
+  calls_.emplace(calls->first, calls);
+  return link_;
+}
+
+void NatsCore::send(Link& link, const std::shared_ptr<Calls>& calls,
+                    const std::vector<Outgoing>& messages) {
+  const std::size_t most = link.payload_max();
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const auto& [subject, body, headers] = messages[i];
+    std::optional<Error> refused;
+    if (body.size() > most) {
+      refused = Error{ErrorCode::kResourceExhausted,
+                      fmt::format("{} bytes for {}; the NATS server takes {} (max_payload)",
+                                  body.size(), subject, most)};
+    } else if (!link.publish(subject, fmt::format("{}.reply.{}", link.inbox(), calls->first + i),
+                             body, headers)) {
+      refused = Error{ErrorCode::kUnavailable, "the connection to NATS just ended"};
+    }
+    if (!refused) continue;
+    const std::lock_guard lock(mutex_);
+    calls->items[i].refused = std::move(refused);
+    if (calls->close(calls->items[i])) calls->signal.notify();
+  }
+  link.send_now();
+}
+
+std::vector<Result<Inbound>> NatsCore::take_answers(Calls& calls,
+                                                    const std::vector<Outgoing>& messages) {
+  const std::lock_guard lock(mutex_);
+  if (calls.first != 0) calls_.erase(calls.first);
+  std::vector<Result<Inbound>> out;
+  out.reserve(messages.size());
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    Calls::Item& item = calls.items[i];
+    if (item.refused) {
+      out.emplace_back(*std::move(item.refused));
+    } else if (item.answer) {
+      out.emplace_back(*std::move(item.answer));
+    } else {
+      const std::string& subject = messages[i].subject;
+      out.emplace_back(Error{
+          ErrorCode::kDeadlineExceeded,
+          calls.lost ? "the connection to NATS ended before the answer to " + subject
+                     : "no answer from NATS to " + subject + " (may this user publish there?)"});
+    }
+  }
+  return out;
+}
+
+boost::asio::awaitable<std::vector<Result<Inbound>>> NatsCore::request_all(
+    std::vector<Outgoing> messages) {
+  if (messages.empty()) co_return std::vector<Result<Inbound>>{};
+  const auto strand = co_await boost::asio::this_coro::executor;
+  const auto calls = std::make_shared<Calls>(strand, messages.size());
+  if (const auto link = register_calls(calls)) {
+    send(*link, calls, messages);
+    co_await calls->signal.wait(options_.reply_timeout);
+  } else {
+    for (Calls::Item& item : calls->items) {
+      item.refused = Error{ErrorCode::kUnavailable, "not connected to NATS"};
+    }
+  }
+  co_return take_answers(*calls, messages);
 }
 
 boost::asio::awaitable<Result<Inbound>> NatsCore::request(std::string subject, std::string body,
                                                           Headers headers) {
-  const auto strand = co_await boost::asio::this_coro::executor;
-  co_return co_await answer_to(send(strand, subject, body, headers));
+  std::vector<Outgoing> one;
+  one.push_back({std::move(subject), std::move(body), std::move(headers)});
+  auto answers = co_await request_all(std::move(one));
+  co_return std::move(answers.front());
 }
 
 // ---- Listeners -------------------------------------------------------------------------------

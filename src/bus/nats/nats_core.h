@@ -18,7 +18,7 @@
 #include <shared_mutex>
 #include <string>
 #include <thread>
-#include <unordered_map>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -62,12 +62,13 @@ class NatsCore : public std::enable_shared_from_this<NatsCore> {
   boost::asio::awaitable<Result<Inbound>> request(std::string subject, std::string body,
                                                   Headers headers = {});
 
-  // The two halves of request(), so that several may be under way: the first sends at once.
-  struct Call;
-  using CallPtr = std::shared_ptr<Call>;
-  CallPtr send(const boost::asio::any_io_executor& strand, const std::string& subject,
-               std::string_view body, const Headers& headers);
-  boost::asio::awaitable<Result<Inbound>> answer_to(CallPtr call);
+  // Sends all at once, in their order, and awaits the answer to each; one wake-up for all.
+  struct Outgoing {
+    std::string subject;
+    std::string body;
+    Headers headers;
+  };
+  boost::asio::awaitable<std::vector<Result<Inbound>>> request_all(std::vector<Outgoing> messages);
 
   void add_listener(std::shared_ptr<Listener> listener);
   // Afterwards the handler neither runs nor is running. REQUIRES: not called from the handler.
@@ -90,6 +91,10 @@ class NatsCore : public std::enable_shared_from_this<NatsCore> {
   bool adopt(const std::shared_ptr<Link>& link);
   void drop_link();
   Link::Events link_events(std::uint64_t number);
+  struct Calls;
+  std::shared_ptr<Link> register_calls(const std::shared_ptr<Calls>& calls);
+  void send(Link& link, const std::shared_ptr<Calls>& calls, const std::vector<Outgoing>& messages);
+  std::vector<Result<Inbound>> take_answers(Calls& calls, const std::vector<Outgoing>& messages);
   void on_reply(Inbound inbound);
   void subscribe_on(Link& link, const std::shared_ptr<Listener>& listener);
   void notify_watchers();
@@ -108,7 +113,8 @@ class NatsCore : public std::enable_shared_from_this<NatsCore> {
   std::string why_ended_;
   bool stopping_ = false;
   std::uint64_t last_id_ = 0;
-  std::unordered_map<std::string, std::shared_ptr<Call>> calls_;  // by reply subject
+  // By the number of their first reply, which ends the reply's subject.
+  std::map<std::uint64_t, std::shared_ptr<Calls>> calls_;
   std::vector<std::shared_ptr<Listener>> listeners_;
   std::map<std::uint64_t, net::WakeSignal> watchers_;
   std::thread thread_;

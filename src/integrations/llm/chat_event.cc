@@ -173,7 +173,7 @@ BusMessage answer_message(const ChatEvent& event, std::string_view bot_name, std
   }
   const std::string id = sha256_hex(event.chat.platform + "\n" + event.chat.id).substr(0, 32);
   return {std::move(subject),
-          json::write(json::Value(std::move(out))),
+          json::write(std::move(out)),
           "bot-answer-" + id,
           {{"type", json::find_string(event.event, "type").value_or("chat.message.v1")},
            {"source", std::string(bot_name)},

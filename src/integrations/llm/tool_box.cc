@@ -79,7 +79,7 @@ bool names_version(const json::Object& mutation) {
 std::string result_text(const ToolAnswer& answer) {
   std::string text = answer.is_error || answer.structured.empty()
                          ? answer.text
-                         : json::write(json::Value(answer.structured));
+                         : json::write(answer.structured);
   if (text.size() <= kResultBytesMax) return text;
   return cut_text(text, kResultBytesMax) + "\n[cut here: ask for fewer keys or a smaller limit]";
 }

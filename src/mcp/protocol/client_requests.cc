@@ -18,7 +18,7 @@ std::string request_text(std::string_view id, std::string_view method, const jso
   out.append(id).append(R"(,"method":)");
   json::write_string_to(out, method);
   out.append(R"(,"params":)");
-  json::write_to(out, json::Value(params));
+  json::write_to(out, params);
   out.push_back('}');
   return out;
 }

@@ -47,14 +47,13 @@ json::Object describe(const PromptDefinition& prompt) {
 }
 
 std::string tool_members(const ToolResult& result) {
-  std::string structured;
   const bool with_structured = result.has_structured && !result.is_error;
-  if (with_structured) {
-    structured = result.structured_text.empty() ? json::write(json::Value(result.structured))
-                                                : result.structured_text;
-  }
+  std::string written;
+  if (with_structured && result.structured_text.empty()) written = json::write(result.structured);
+  const std::string& structured =
+      with_structured && !result.structured_text.empty() ? result.structured_text : written;
   std::string out;
-  out.reserve(structured.size() * 2 + 128);
+  out.reserve(structured.size() * 5 / 2 + 128);
   out += "\"content\":[";
   if (!result.content.empty()) {
     for (std::size_t i = 0; i < result.content.size(); ++i) {

@@ -116,7 +116,7 @@ std::string notification_text(std::string_view method, const json::Object& param
   std::string out = R"({"jsonrpc":"2.0","method":)";
   json::write_string_to(out, method);
   out.append(",\"params\":");
-  json::write_to(out, json::Value(params));
+  json::write_to(out, params);
   out.push_back('}');
   return out;
 }

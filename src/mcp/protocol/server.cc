@@ -386,7 +386,7 @@ asio::awaitable<Outcome> Server::Registry::prompts_get(const Message& message,
     json::write_string_to(members, result->description);
     members.push_back(',');
   }
-  members += "\"messages\":" + json::write(json::Value(result->messages));
+  members += "\"messages\":" + json::write(result->messages);
   co_return Outcome::result(std::move(members));
 }
 
@@ -439,7 +439,7 @@ asio::awaitable<Outcome> Server::Registry::complete(const Message& message,
   result["values"] = std::move(values);
   result["total"] = total;
   result["hasMore"] = has_more;
-  co_return Outcome::result("\"completion\":" + json::write(json::Value(std::move(result))));
+  co_return Outcome::result("\"completion\":" + json::write(std::move(result)));
 }
 
 Server::Server(asio::any_io_executor executor, ServerOptions options, Log& log)

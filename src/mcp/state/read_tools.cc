@@ -7,6 +7,7 @@
 #include "mcp/protocol/arguments.h"
 #include "mcp/state/state_service.h"
 #include "wire/json_codec.h"
+#include "wire/snapshot_text.h"
 
 namespace state_engine::mcp {
 namespace {
@@ -38,14 +39,15 @@ std::vector<std::string> similar_keys(const SnapshotView& view, std::string_view
   const std::string_view segment = key.substr(0, key.find('.'));
   std::vector<std::pair<std::size_t, std::string>> found;
   std::size_t looked = 0;
-  view.scan(segment.substr(0, 1), [&](const SnapshotPtr& item) {
-    if (++looked > kSimilarLooked || !item->key.starts_with(segment.substr(0, 1))) return false;
-    if (!item->visible_at(now) || item->key.size() > 128) return true;
-    const std::size_t edits = distance(key, item->key);
-    const bool same_segment = item->key.starts_with(segment) && item->key.size() > segment.size() &&
-                              item->key[segment.size()] == '.';
+  view.scan(segment.substr(0, 1), [&](SnapshotRef item) {
+    const std::string_view there = item.key();
+    if (++looked > kSimilarLooked || !there.starts_with(segment.substr(0, 1))) return false;
+    if (!item.visible_at(now) || there.size() > 128) return true;
+    const std::size_t edits = distance(key, there);
+    const bool same_segment =
+        there.starts_with(segment) && there.size() > segment.size() && there[segment.size()] == '.';
     if (edits <= std::max<std::size_t>(2, key.size() / 4) || same_segment) {
-      found.emplace_back(edits, item->key);
+      found.emplace_back(edits, there);
     }
     return true;
   });
@@ -58,12 +60,25 @@ std::vector<std::string> similar_keys(const SnapshotView& view, std::string_view
   return keys;
 }
 
-void add_member(std::string& out, std::string_view key, const SnapshotPtr& snapshot) {
+void add_name(std::string& out, std::string_view key) {
   if (out.back() != '{') out += ',';
   json::write_string_to(out, key);
   out += ':';
+}
+
+void add_member(std::string& out, std::string_view key, const SnapshotPtr& snapshot) {
+  add_name(out, key);
   if (snapshot != nullptr) {
     wire::write_snapshot_to(out, *snapshot);
+  } else {
+    out += "null";
+  }
+}
+
+void add_member(std::string& out, std::string_view key, SnapshotRef snapshot) {
+  add_name(out, key);
+  if (snapshot) {
+    wire::write_snapshot_to(out, snapshot);
   } else {
     out += "null";
   }
@@ -90,11 +105,13 @@ class Listing {
  public:
   explicit Listing(bool keys_only) : keys_only_(keys_only) {}
 
-  void add(const SnapshotPtr& item) {
+  // `item`: SnapshotPtr or SnapshotRef.
+  template <typename Item>
+  void add(std::string_view key, const Item& item) {
     if (keys_only_) {
-      names_.emplace_back(item->key);
+      names_.emplace_back(key);
     } else {
-      add_member(map_, item->key, item);
+      add_member(map_, key, item);
     }
     ++count_;
   }
@@ -134,13 +151,11 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
   if (auto fault = reader.finish()) co_return ToolResult::error(*fault);
 
   const SnapshotView view = engine_.view();
-  std::vector<SnapshotPtr> snapshots;
+  std::vector<SnapshotPtr> fetched;  // only of a shared store; else `view` has them
   if (engine_.is_shared()) {
     auto present = co_await engine_.read(keys);
     if (!present.ok()) co_return present.error();
-    snapshots = std::move(*present);
-  } else {
-    for (const std::string& key : keys) snapshots.push_back(view.find(key));
+    fetched = std::move(*present);
   }
   const Timestamp now = engine_.now();
   std::string map = "{";
@@ -152,13 +167,19 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
       omitted.emplace_back(key);
       continue;
     }
-    SnapshotPtr snapshot = std::move(snapshots[i]);
-    if (snapshot != nullptr && !snapshot->visible_at(now)) snapshot = nullptr;
-    if (snapshot == nullptr && key.size() <= 128) {
+    bool visible = false;
+    if (engine_.is_shared()) {
+      visible = fetched[i] != nullptr && fetched[i]->visible_at(now);
+      add_member(map, key, visible ? fetched[i] : nullptr);
+    } else {
+      const SnapshotRef there = view.look(key);
+      visible = there && there.visible_at(now);
+      add_member(map, key, visible ? there : SnapshotRef{});
+    }
+    if (!visible && key.size() <= 128) {
       auto names = similar_keys(view, key, now);
       if (!names.empty()) similar.emplace_back(key, std::move(names));
     }
-    add_member(map, key, snapshot);
   }
   map += '}';
   std::string text = R"({"snapshots":)" + map + R"(,"asOfSeq":)" + std::to_string(view.seq());
@@ -198,13 +219,13 @@ StateService::Reply StateService::get_state_prefix(json::Object arguments,
   std::string last;
   bool truncated = false;
   const std::string from = position.after_key.empty() ? prefix : position.after_key;
-  position.view.scan(from, [&](const SnapshotPtr& item) {
-    if (!item->key.starts_with(prefix)) return false;
-    if (item->key == position.after_key || !item->visible_at(now)) return true;
+  position.view.scan(from, [&](SnapshotRef item) {
+    if (!item.key().starts_with(prefix)) return false;
+    if (item.key() == position.after_key || !item.visible_at(now)) return true;
     truncated = listing.count() == limit || listing.is_long();
     if (truncated) return false;
-    listing.add(item);
-    last = item->key;
+    listing.add(item.key(), item);
+    last = item.key();
     return true;
   });
   std::string next;
@@ -240,7 +261,7 @@ StateService::Reply StateService::get_shared_prefix(std::string prefix, std::str
         break;
       }
       query.after_key = item->key;
-      if (item->visible_at(now)) listing.add(item);
+      if (item->visible_at(now)) listing.add(item->key, item);
     }
     query.revision = page->revision;
   }

@@ -76,9 +76,9 @@ boost::asio::awaitable<Result<std::vector<SnapshotPtr>>> StateService::read_unde
   std::vector<SnapshotPtr> out;
   const Timestamp now = engine_.now();
   if (!engine_.is_shared()) {
-    engine_.view().scan(prefix, [&](const SnapshotPtr& item) {
-      if (!item->key.starts_with(prefix) || out.size() == limit) return false;
-      if (item->visible_at(now)) out.push_back(item);
+    engine_.view().scan(prefix, [&](SnapshotRef item) {
+      if (!item.key().starts_with(prefix) || out.size() == limit) return false;
+      if (item.visible_at(now)) out.push_back(item.share());
       return true;
     });
     co_return out;
@@ -143,9 +143,9 @@ void StateService::add_resources(Server& server) {
              RequestContext&) -> boost::asio::awaitable<Result<std::vector<std::string>>> {
         std::vector<std::string> keys;
         const Timestamp now = engine_.now();
-        engine_.view().scan(request.value, [&](const SnapshotPtr& item) {
-          if (!item->key.starts_with(request.value)) return false;
-          if (item->visible_at(now)) keys.push_back(item->key);
+        engine_.view().scan(request.value, [&](SnapshotRef item) {
+          if (!item.key().starts_with(request.value)) return false;
+          if (item.visible_at(now)) keys.emplace_back(item.key());
           return keys.size() < 101;
         });
         co_return keys;

@@ -82,7 +82,7 @@ void write_state_metadata(const Snapshot& snapshot, FieldWriter& out) {
     metadata.insert_or_assign(member.key(), member.value());
   out.json("metadata", metadata);
   if (snapshot.metadata.contains("source")) {
-    out.text("ownMetadataJson", json::write(json::Value(snapshot.metadata)));
+    out.text("ownMetadataJson", json::write(snapshot.metadata));
   }
 }
 

@@ -1,13 +1,15 @@
 // One pass over the log folds it, chains it and checks versions; the tables are compared at the
-// end.
+// end. Two things are done beside it, each on a thread of its own, because they cost as much as all
+// the rest: SQLite's own check of the file, on a second connection, and the hashes of the entries
+// that were read last.
 
 #include "store/sqlite/integrity.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -27,6 +29,10 @@ constexpr std::size_t kProblemsKept = 1000;
 constexpr std::int64_t kProgressEvery = 10'000;
 constexpr std::int64_t kQuickCheckBytesMax = 16 * 1024 * 1024;
 constexpr int kHashColumn = 30;  // of kLogColumns
+constexpr std::size_t kHashedTogether = 512;
+// integrity_check looks every row up in every index: with room for these it does not read the same
+// pages again and again.
+constexpr int kFileCheckCacheKib = 256 * 1024;
 
 void add_problem(VerifyReport& report, std::int64_t seq, std::string key, std::string message) {
   ++report.problem_count;
@@ -62,47 +68,84 @@ std::string chain_fault(const LogEnd& before, const LogEntry& entry) {
 
 // The log, folded: what the snapshot of each key must be.
 struct Folded {
-  LogEntry last;  // without values; they are in `value`
+  std::int64_t version = 0;
+  std::int64_t seq = 0;
+  Timestamp committed_at{};
+  std::optional<std::chrono::milliseconds> ttl;
+  std::string mutation_id;
+  std::string actor;
+  std::string reason;
   json::Value value;
   bool deleted = true;
-  bool known = false;
+  bool in_state = false;
 };
+
+// One row of the log as it was read.
+struct LogRow {
+  std::int64_t seq = 0;
+  std::string key;
+  std::string hash;
+  Result<LogEntry> entry;
+};
+
+// Rows whose hashes are computed meanwhile; their faults come in the order of the rows.
+struct HashedRows {
+  std::vector<LogRow> rows;
+  std::future<std::vector<std::string>> faults;
+};
+
+std::vector<std::string> chain_faults(LogEnd before, const std::vector<LogRow>& rows) {
+  std::vector<std::string> faults;
+  faults.reserve(rows.size());
+  for (const LogRow& row : rows) {
+    faults.push_back(row.entry.ok() ? chain_fault(before, *row.entry) : std::string());
+    before = {row.seq, row.hash};
+  }
+  return faults;
+}
 
 class Verification {
  public:
-  Verification(Database& database, VerifyReport& report, const VerifyProgressCallback& progress)
-      : database_(database), report_(report), progress_(progress) {}
+  Verification(Database& database, const std::filesystem::path& file, VerifyReport& report,
+               const VerifyProgressCallback& progress)
+      : database_(database), file_(file), report_(report), progress_(progress) {}
 
   Status run();
 
  private:
-  Status check_file();
+  Status run_checks();
   Status check_log();
   Status check_head();
   Status check_state();
   Status check_outbox();
 
-  void check_entry(const Statement& row);
+  void read_row(const Statement& row);
+  // Sends what was read to be hashed, and checks what was sent before.
+  void hash_pending();
+  void check_hashed();
+  void check_row(LogRow& row, std::string chain_fault);
   void fold(LogEntry entry);
   void check_snapshot(const Snapshot& snapshot);
-  void check_snapshot_source(const Snapshot& snapshot, const LogEntry& last);
-  // Steps through `sql`; damage that SQLite meets becomes a problem.
-  template <typename Visit>
-  Status each_row(const std::string& sql, std::string_view table, Visit visit);
+  void check_snapshot_source(const Snapshot& snapshot, const Folded& last);
 
   Database& database_;
+  const std::filesystem::path& file_;
   VerifyReport& report_;
   const VerifyProgressCallback& progress_;
   std::int64_t total_ = 0;
   LogEnd end_{0, genesis_hash()};
   Timestamp last_committed_at_ = Timestamp::min();
+  std::vector<LogRow> pending_;
+  LogEnd pending_end_{0, genesis_hash()};  // of the entry ahead of them
+  HashedRows hashed_;
   std::unordered_map<std::string, Folded> folded_;
-  std::unordered_set<std::string> seen_;
 };
 
+// Steps through `sql`; damage that SQLite meets becomes a problem of `report`.
 template <typename Visit>
-Status Verification::each_row(const std::string& sql, std::string_view table, Visit visit) {
-  auto select = database_.prepare(sql, false);
+Status each_row(Database& database, VerifyReport& report, const std::string& sql,
+                std::string_view table, Visit visit) {
+  auto select = database.prepare(sql, false);
   if (!select.ok()) return std::move(select).error();
   while (true) {
     const int code = select->step();
@@ -111,44 +154,80 @@ Status Verification::each_row(const std::string& sql, std::string_view table, Vi
       visit(*select);
       continue;
     }
-    const Error error = database_.to_error(code, fmt::format("read all of {}", table));
+    const Error error = database.to_error(code, fmt::format("read all of {}", table));
     if (!is_fatal(code)) return error;
-    add_problem(report_, 0, {}, error.message);
+    add_problem(report, 0, {}, error.message);
     return {};
   }
 }
 
-Status Verification::check_file() {
-  return each_row("PRAGMA integrity_check(100)", "state.db", [this](const Statement& row) {
-    if (row.text(0) != "ok") {
-      add_problem(report_, 0, {}, fmt::format("integrity_check: {}", row.text(0)));
-    }
-  });
+// SQLite's own check; what it finds goes to `report`.
+Status check_file(const std::filesystem::path& file, VerifyReport& report) {
+  auto database = Database::open(file, OpenMode::kSnapshot);
+  if (!database.ok()) return std::move(database).error();
+  const std::string cache = fmt::format("PRAGMA cache_size=-{}", kFileCheckCacheKib);
+  if (const int code = database->execute(cache); code != SQLITE_OK) {
+    return database->to_error(code, "prepare to check the file");
+  }
+  return each_row(*database, report, "PRAGMA integrity_check(100)", "state.db",
+                  [&](const Statement& row) {
+                    if (row.text(0) == "ok") return;
+                    add_problem(report, 0, {}, fmt::format("integrity_check: {}", row.text(0)));
+                  });
 }
 
 Status Verification::check_log() {
   auto total = database_.query_integer("SELECT max(seq) FROM mutation_log");
   if (!total.ok()) return std::move(total).error();
   total_ = total->value_or(0);
-  SE_RETURN_IF_ERROR(each_row(fmt::format("SELECT {} FROM mutation_log ORDER BY seq", kLogColumns),
-                              "mutation_log", [this](const Statement& row) { check_entry(row); }));
+  SE_RETURN_IF_ERROR(each_row(database_, report_,
+                              fmt::format("SELECT {} FROM mutation_log ORDER BY seq", kLogColumns),
+                              "mutation_log", [this](const Statement& row) { read_row(row); }));
+  hash_pending();
+  check_hashed();
   if (progress_) progress_({report_.entries, total_});
   report_.head_seq = end_.seq;
   report_.head_hash = end_.hash;
   return {};
 }
 
-void Verification::check_entry(const Statement& row) {
+void Verification::read_row(const Statement& row) {
+  pending_.push_back({row.integer(0), std::string(row.text(2)), std::string(row.text(kHashColumn)),
+                      read_log_entry(row)});
+  if (pending_.size() == kHashedTogether) hash_pending();
+}
+
+void Verification::hash_pending() {
+  if (pending_.empty()) return;
+  const LogEnd before = std::exchange(pending_end_, {pending_.back().seq, pending_.back().hash});
+  std::vector<LogRow> rows = std::exchange(pending_, {});
+  pending_.reserve(kHashedTogether);
+  check_hashed();
+  hashed_.rows = std::move(rows);
+  hashed_.faults =
+      std::async(std::launch::async, [this, before] { return chain_faults(before, hashed_.rows); });
+}
+
+void Verification::check_hashed() {
+  if (hashed_.rows.empty()) return;
+  std::vector<std::string> faults = hashed_.faults.get();
+  for (std::size_t i = 0; i < faults.size(); ++i) {
+    check_row(hashed_.rows[i], std::move(faults[i]));
+  }
+  hashed_.rows.clear();
+}
+
+void Verification::check_row(LogRow& row, std::string chain_fault) {
   ++report_.entries;
   if (progress_ && report_.entries % kProgressEvery == 0) progress_({report_.entries, total_});
-  auto entry = read_log_entry(row);
+  auto& entry = row.entry;
   if (!entry.ok()) {
-    add_problem(report_, row.integer(0), std::string(row.text(2)), entry.error().message);
-    end_ = {row.integer(0), std::string(row.text(kHashColumn))};
+    add_problem(report_, row.seq, std::move(row.key), entry.error().message);
+    end_ = {row.seq, std::move(row.hash)};
     return;
   }
-  if (std::string fault = chain_fault(end_, *entry); !fault.empty()) {
-    add_problem(report_, entry->seq, entry->proposal.key, std::move(fault));
+  if (!chain_fault.empty()) {
+    add_problem(report_, entry->seq, entry->proposal.key, std::move(chain_fault));
   }
   if (entry->committed_at < last_committed_at_) {
     add_problem(
@@ -163,7 +242,7 @@ void Verification::check_entry(const Statement& row) {
 
 void Verification::fold(LogEntry entry) {
   Folded& at = folded_[entry.proposal.key];
-  const std::int64_t version = at.known ? *at.last.resulting_version : 0;
+  const std::int64_t version = at.version;
   if (entry.previous_version != version || entry.resulting_version != version + 1) {
     add_problem(report_, entry.seq, entry.proposal.key,
                 fmt::format("goes from version {} to {}, expected {} to {}", entry.previous_version,
@@ -185,14 +264,15 @@ void Verification::fold(LogEntry entry) {
                               to_string(entry.proposal.op)));
     }
   }
-  at.known = true;
   at.deleted = !entry.resulting_value.has_value();
   at.value = at.deleted ? json::Value{} : std::move(*entry.resulting_value);
-  entry.resulting_version = entry.resulting_version.value_or(version + 1);
-  entry.resulting_value.reset();
-  entry.proposal.value.reset();
-  entry.rules.clear();
-  at.last = std::move(entry);
+  at.version = entry.resulting_version.value_or(version + 1);
+  at.seq = entry.seq;
+  at.committed_at = entry.committed_at;
+  at.ttl = entry.proposal.ttl;
+  at.mutation_id = std::move(entry.proposal.id);
+  at.actor = std::move(entry.proposal.actor);
+  at.reason = std::move(entry.proposal.reason);
 }
 
 Status Verification::check_head() {
@@ -211,62 +291,62 @@ Status Verification::check_head() {
   return {};
 }
 
-void Verification::check_snapshot_source(const Snapshot& snapshot, const LogEntry& last) {
+void Verification::check_snapshot_source(const Snapshot& snapshot, const Folded& last) {
   const auto expect = [&](bool same, std::string_view what) {
     if (same) return;
     add_problem(report_, last.seq, snapshot.key,
                 fmt::format("the snapshot's {} is not that of its last log entry", what));
   };
   expect(snapshot.seq == last.seq, "seq");
-  expect(snapshot.mutation_id == last.proposal.id, "mutation id");
-  expect(snapshot.updated_by == last.proposal.actor, "actor");
+  expect(snapshot.mutation_id == last.mutation_id, "mutation id");
+  expect(snapshot.updated_by == last.actor, "actor");
   expect(snapshot.updated_at == last.committed_at, "time");
-  expect(snapshot.reason == last.proposal.reason, "reason");
+  expect(snapshot.reason == last.reason, "reason");
   // A ttl may also come from the policy's default.
-  if (last.proposal.ttl.has_value() && !snapshot.deleted) {
-    expect(snapshot.ttl == last.proposal.ttl, "ttl");
-  }
+  if (last.ttl.has_value() && !snapshot.deleted) expect(snapshot.ttl == last.ttl, "ttl");
   if (snapshot.ttl.has_value() && !snapshot.deleted) {
     expect(snapshot.expires_at == snapshot.updated_at + *snapshot.ttl, "deadline");
   }
 }
 
 void Verification::check_snapshot(const Snapshot& snapshot) {
-  seen_.insert(snapshot.key);
   const auto found = folded_.find(snapshot.key);
   if (found == folded_.end()) {
     add_problem(report_, 0, snapshot.key, "the snapshot has no accepted entry in the log");
     return;
   }
-  const Folded& folded = found->second;
-  if (snapshot.version != *folded.last.resulting_version) {
-    add_problem(report_, folded.last.seq, snapshot.key,
+  Folded& folded = found->second;
+  folded.in_state = true;
+  if (snapshot.version != folded.version) {
+    add_problem(report_, folded.seq, snapshot.key,
                 fmt::format("the snapshot has version {}, the log gives {}", snapshot.version,
-                            *folded.last.resulting_version));
+                            folded.version));
   }
   if (snapshot.deleted != folded.deleted || !json::equal(snapshot.value, folded.value)) {
-    add_problem(report_, folded.last.seq, snapshot.key,
+    add_problem(report_, folded.seq, snapshot.key,
                 "the snapshot's value is not what the log gives");
   }
-  check_snapshot_source(snapshot, folded.last);
+  check_snapshot_source(snapshot, folded);
 }
 
 Status Verification::check_state() {
-  SE_RETURN_IF_ERROR(each_row(fmt::format("SELECT {} FROM state ORDER BY key", kStateColumns),
-                              "state", [this](const Statement& row) {
-                                ++report_.keys;
-                                auto snapshot = read_snapshot(row);
-                                if (snapshot.ok()) {
-                                  check_snapshot(*snapshot);
-                                } else {
-                                  seen_.insert(std::string(row.text(0)));
-                                  add_problem(report_, row.integer(7), std::string(row.text(0)),
-                                              snapshot.error().message);
-                                }
-                              }));
+  const auto check = [this](const Statement& row) {
+    ++report_.keys;
+    auto snapshot = read_snapshot(row);
+    if (snapshot.ok()) {
+      check_snapshot(*snapshot);
+      return;
+    }
+    const std::string key(row.text(0));
+    if (const auto found = folded_.find(key); found != folded_.end()) found->second.in_state = true;
+    add_problem(report_, row.integer(7), key, snapshot.error().message);
+  };
+  SE_RETURN_IF_ERROR(each_row(database_, report_,
+                              fmt::format("SELECT {} FROM state ORDER BY key", kStateColumns),
+                              "state", check));
   for (const auto& [key, folded] : folded_) {
-    if (!seen_.contains(key)) {
-      add_problem(report_, folded.last.seq, key,
+    if (!folded.in_state) {
+      add_problem(report_, folded.seq, key,
                   "the log has accepted entries of this key, the state has no row of it");
     }
   }
@@ -278,6 +358,7 @@ Status Verification::check_outbox() {
   if (!count.ok()) return std::move(count).error();
   report_.effects = count->value_or(0);
   return each_row(
+      database_, report_,
       "SELECT o.id, o.cause_id, o.cause_seq FROM outbox o LEFT JOIN mutation_log m "
       "ON m.id = o.cause_id WHERE m.seq IS NULL OR m.seq <> o.cause_seq OR m.status <> 'accepted'",
       "outbox", [this](const Statement& row) {
@@ -291,7 +372,21 @@ Status Verification::run() {
   auto engine_id = read_meta(database_, "engine_id");
   if (!engine_id.ok()) return std::move(engine_id).error();
   report_.engine_id = *engine_id;
-  SE_RETURN_IF_ERROR(check_file());
+  VerifyReport of_file;
+  std::future<Status> file =
+      std::async(std::launch::async, [&] { return check_file(file_, of_file); });
+  const Status checked = run_checks();
+  SE_RETURN_IF_ERROR(file.get());
+  SE_RETURN_IF_ERROR(checked);
+  // What is wrong with the file explains the rest: it comes first.
+  report_.problem_count += of_file.problem_count;
+  report_.problems.insert(report_.problems.begin(), of_file.problems.begin(),
+                          of_file.problems.end());
+  if (report_.problems.size() > kProblemsKept) report_.problems.resize(kProblemsKept);
+  return {};
+}
+
+Status Verification::run_checks() {
   SE_RETURN_IF_ERROR(check_log());
   SE_RETURN_IF_ERROR(check_head());
   SE_RETURN_IF_ERROR(check_state());
@@ -410,7 +505,7 @@ Result<VerifyReport> verify_file(const std::filesystem::path& file,
   }
   SE_RETURN_IF_ERROR(require_schema(*database, file, current_schema()));
   VerifyReport report;
-  SE_RETURN_IF_ERROR(Verification(*database, report, progress).run());
+  SE_RETURN_IF_ERROR(Verification(*database, file, report, progress).run());
   return report;
 }
 

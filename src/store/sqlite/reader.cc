@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "store/sqlite/row_codec.h"
+#include "store/sqlite/state_loader.h"
 
 namespace state_engine::sqlite {
 namespace {
@@ -182,6 +183,10 @@ Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after
   return out;
 }
 
+Result<LoadedState> Reader::load_state(const std::function<Result<Database>()>& open_another) {
+  return sqlite::load_state(database_, open_another);
+}
+
 Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, bool by_seq) {
   const LogWhere where = log_where(query, by_seq);
   const std::int64_t limit_index = static_cast<std::int64_t>(where.texts.size()) + 3;
@@ -218,6 +223,31 @@ Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
   auto found = run_log_query(walk, true);
   if (!found.ok() || whole || found->size() >= query.limit) return found;
   return run_log_query(query, false);
+}
+
+Status Reader::scan_changes(const std::function<bool(const LoggedChange&)>& visit) {
+  constexpr std::int64_t kTogether = 4096;
+  auto select = statement(
+      "SELECT seq, key, op, value, status, version, committed_at FROM mutation_log WHERE seq > ?1 "
+      "ORDER BY seq LIMIT ?2");
+  if (!select.ok()) return std::move(select).error();
+  Statement& row = **select;
+  for (std::int64_t after = 0, count = kTogether; count == kTogether;) {
+    const ResetOnExit reset(row);
+    row.bind_integer(1, after);
+    row.bind_integer(2, kTogether);
+    for (count = 0;; ++count) {
+      const int code = row.step();
+      if (code == SQLITE_DONE) break;
+      if (code != SQLITE_ROW) return database_.to_error(code, "read the log");
+      after = row.integer(0);
+      const LoggedChange change{
+          after,          row.text(1), row.text(2), row.text(3), row.text(4) == "accepted",
+          row.integer(5), row.text(6)};
+      if (!visit(change)) return {};
+    }
+  }
+  return {};
 }
 
 Result<std::vector<OutboxRow>> Reader::pending_effects(std::int64_t after_position,

@@ -4,12 +4,14 @@
 
 #include "store/sqlite/row_codec.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "base/json.h"
+#include "base/json_check.h"
 #include "base/time.h"
 
 namespace state_engine::sqlite {
@@ -270,6 +272,20 @@ std::optional<EffectState> parse_effect_state(std::string_view text) {
   return std::nullopt;
 }
 
+// True for text that this program wrote: JSON in one line. What is not becomes an object, if it
+// can.
+bool is_own_text(std::string_view text) {
+  const bool in_line = std::none_of(text.begin(), text.end(),
+                                    [](char c) { return static_cast<unsigned char>(c) < 0x20; });
+  return in_line && json::check(text, json::trusted_limits()).ok();
+}
+
+bool is_packable(const PackedSnapshot& snapshot) {
+  return is_own_text(snapshot.value) &&
+         (snapshot.metadata.empty() ||
+          (snapshot.metadata.front() == '{' && is_own_text(snapshot.metadata)));
+}
+
 }  // namespace
 
 void write_time(std::string& out, Timestamp time) {
@@ -403,6 +419,32 @@ Result<Snapshot> read_snapshot(const Statement& row) {
   SE_RETURN_IF_ERROR(read_metadata(row, 10, "state", snapshot.key, snapshot.metadata));
   snapshot.deleted = row.integer(11) != 0;
   return snapshot;
+}
+
+Result<PackedRow> pack_snapshot(const Statement& row, SnapshotPage& page) {
+  PackedSnapshot snapshot;
+  snapshot.key = row.text(0);
+  snapshot.value = row.text(1);
+  snapshot.version = row.integer(2);
+  SE_RETURN_IF_ERROR(read_time_column(row, 3, "state", snapshot.key, snapshot.updated_at));
+  snapshot.updated_by = row.text(4);
+  snapshot.ttl = duration_of(row, 5);
+  SE_RETURN_IF_ERROR(read_optional_time(row, 6, "state", snapshot.key, snapshot.expires_at));
+  snapshot.seq = row.integer(7);
+  snapshot.mutation_id = row.text(8);
+  snapshot.reason = row.text(9);
+  snapshot.metadata = row.text(10);
+  snapshot.deleted = row.integer(11) != 0;
+  PackedRow packed{snapshot.key, snapshot.expires_at};
+  if (snapshot.deleted) packed.expires_at.reset();
+  if (!SnapshotPage::fits(snapshot) || !is_packable(snapshot)) {
+    auto whole = read_snapshot(row);
+    if (!whole.ok()) return std::move(whole).error();
+    page.append(std::make_shared<const Snapshot>(std::move(*whole)));
+    return packed;
+  }
+  page.append(snapshot);
+  return packed;
 }
 
 Result<OutboxRow> read_outbox_row(const Statement& row) {

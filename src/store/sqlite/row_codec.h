@@ -9,10 +9,12 @@
 #define STATE_ENGINE_STORE_SQLITE_ROW_CODEC_H_
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/result.h"
+#include "core/snapshot_page.h"
 #include "core/types.h"
 #include "ports/state_store.h"
 #include "store/sqlite/database.h"
@@ -48,6 +50,13 @@ void bind_rule_state(Statement& statement, const RuleState& state, RowScratch& s
 
 Result<LogEntry> read_log_entry(const Statement& row);
 Result<Snapshot> read_snapshot(const Statement& row);
+// Adds the current row to `page`, packed if it is small, without making an object of it.
+// Returns its key and deadline; the key lies in the row. REQUIRES: in key order (or the reverse).
+struct PackedRow {
+  std::string_view key;
+  std::optional<Timestamp> expires_at;  // nothing for a tombstone
+};
+Result<PackedRow> pack_snapshot(const Statement& row, SnapshotPage& page);
 Result<OutboxRow> read_outbox_row(const Statement& row);
 Result<RuleState> read_rule_state(const Statement& row);
 

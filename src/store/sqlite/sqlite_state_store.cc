@@ -76,12 +76,14 @@ Result<Opened> open_connections(const SqliteStoreOptions& options) {
 // Members are destroyed last to first: the threads end before the connections close, and the lock
 // goes last.
 struct SqliteStateStore::Core {
-  Core(sqlite::DataDirLock held, Opened opened, Log& log_ref)
-      : lock(std::move(held)),
+  Core(sqlite::DataDirLock held, Opened opened, const SqliteStoreOptions& options)
+      : file(sqlite::database_file(options.directory)),
+        vfs_for_test(options.vfs_for_test),
+        lock(std::move(held)),
         vfs(std::move(opened.vfs)),
         writer(std::move(opened.writer)),
         reader(std::move(opened.reader)),
-        log(log_ref),
+        log(*options.log),
         writing(
             "store write", [this] { after_write(true); }, kIdleBeforeCheckpoint),
         reading("store read", {}, kIdleBeforeCheckpoint) {}
@@ -128,6 +130,8 @@ struct SqliteStateStore::Core {
     log.error("the store stopped after an I/O error; restart the engine");
   }
 
+  const std::filesystem::path file;
+  const std::string vfs_for_test;
   sqlite::DataDirLock lock;
   std::unique_ptr<sqlite::WalVfs> vfs;
   std::unique_ptr<sqlite::Writer> writer;
@@ -151,8 +155,8 @@ Result<std::unique_ptr<SqliteStateStore>> SqliteStateStore::open(
   if (!lock.ok()) return std::move(lock).error();
   auto opened = open_connections(options);
   if (!opened.ok()) return std::move(opened).error();
-  return std::unique_ptr<SqliteStateStore>(new SqliteStateStore(
-      std::make_unique<Core>(std::move(*lock), std::move(*opened), *options.log)));
+  return std::unique_ptr<SqliteStateStore>(
+      new SqliteStateStore(std::make_unique<Core>(std::move(*lock), std::move(*opened), options)));
 }
 
 StateStore::Awaitable<Result<StoreHead>> SqliteStateStore::head() {
@@ -175,6 +179,14 @@ StateStore::Awaitable<Result<std::vector<SnapshotPtr>>> SqliteStateStore::scan_s
     std::string after_key, std::size_t limit) {
   return core_->read([after_key = std::move(after_key), limit](sqlite::Reader& reader) {
     return reader.scan_snapshots(after_key, limit);
+  });
+}
+
+StateStore::Awaitable<Result<LoadedState>> SqliteStateStore::load_state() {
+  return core_->read([this](sqlite::Reader& reader) {
+    return reader.load_state([this] {
+      return sqlite::Database::open(core_->file, sqlite::OpenMode::kReader, core_->vfs_for_test);
+    });
   });
 }
 

@@ -59,6 +59,7 @@ class SqliteStateStore final : public StateStore {
       std::vector<std::string> mutation_ids) override;
   Awaitable<Result<std::vector<SnapshotPtr>>> scan_snapshots(std::string after_key,
                                                              std::size_t limit) override;
+  Awaitable<Result<LoadedState>> load_state() override;
   // Cost: O(limit) for one criterion; a rare prefix costs O(entries under it).
   Awaitable<Result<std::vector<LogEntry>>> read_log(LogQuery query) override;
   Awaitable<Result<std::vector<OutboxRow>>> pending_effects(std::int64_t after_position,

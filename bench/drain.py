@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Draining a JetStream backlog, beside a bare consumer that only acknowledges.
+
+    ./dev bench drain [--quick | --full] [--json FILE]
+
+A nats-server with file storage holds N proposals before anybody consumes: 5,000 (--quick), 20,000,
+or 100,000 (--full). Both sides take over the same durable (push, explicit acks, 1,000 messages
+unsettled at most) of a stream made alike, in turns, on a fresh stream each time. Time counts from
+the first delivery until the server says that nothing is left to settle: the engine has committed
+each mutation to SQLite (synchronous=FULL) by then, the bare consumer (C++, the same client library)
+has done nothing but acknowledge. After each round of the engine its log is checked: all N, each
+once, accepted, in the order of the stream. The engine also publishes a result and a change event
+for each mutation; "published" counts until the stream has these too. The TypeScript reference was
+measured on this kind of machine before (191/s on the Firestore emulator, 949/s on PostgreSQL); it
+is not run here. Needs nats-server.
+"""
+
+import argparse
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+import bus_rig as rig
+import measuring as m
+import nats_harness as nats
+
+# Recorded on this kind of machine, not run here.
+REFERENCE_POSTGRES = 949
+
+
+def check_log(data_dir, count):
+    """All of the backlog is in the log: once, accepted, in its order."""
+    with contextlib.closing(sqlite3.connect(data_dir / "state.db")) as log:
+        ids = [row[0] for row in log.execute(
+            "select id from mutation_log where status = 'accepted' order by seq")]
+        entries = log.execute("select count(*) from mutation_log").fetchone()[0]
+    if ids != [f"bench-{number}" for number in range(count)] or entries != count:
+        raise RuntimeError(f"the log has {entries} entries, {len(ids)} accepted, {len(set(ids))} "
+                           f"different, of {count} proposals")
+
+
+def start_of(client):
+    return rig.poll(lambda: rig.backlog_left(client)[0] > 0, 30, "the first delivery", 0.001)
+
+
+def end_of(client):
+    return rig.poll(lambda: rig.backlog_left(client)[1] == 0, 600, "the backlog", 0.01)
+
+
+def measure_engine(server, directory, count):
+    with contextlib.closing(nats.Client(server.port)) as client:
+        rig.fresh_stream(client)
+        rig.publish_backlog(client, count)
+        rig.durable(client)
+        config = directory / "bench.yaml"
+        config.write_text(rig.CONFIG)
+        name = f"engine-{time.monotonic_ns()}"
+        engine = m.harness.Engine(directory / name, config=config, args=[
+            "--nats-url", server.url, "--log-level", "warn", "--no-register"])
+        engine.launch()
+        try:
+            begin = start_of(client)
+            pid = engine.process.pid
+            cpu, server_cpu = m.cpu_seconds(pid), m.cpu_seconds(server.process.pid)
+            end = end_of(client)
+            drained_cpu = m.cpu_seconds(pid) - cpu
+            published = rig.poll(lambda: messages_in(client) == 3 * count, 600,
+                                 "results and changes", 0.01)
+            cpu = m.cpu_seconds(pid) - cpu
+            server_cpu = m.cpu_seconds(server.process.pid) - server_cpu
+            engine.stop()
+        finally:
+            engine.end()
+        check_log(directory / name, count)
+    return {"calls_per_s": count / (end - begin), "published_per_s": count / (published - begin),
+            "cpu_us_per_call": cpu * 1e6 / count, "drain_cpu_us": drained_cpu * 1e6 / count,
+            "server_cpu_us": server_cpu * 1e6 / count}
+
+
+def messages_in(client):
+    return client.api(f"STREAM.INFO.{rig.STREAM}")["state"]["messages"]
+
+
+def measure_bare(server, peer, count):
+    with contextlib.closing(nats.Client(server.port)) as client:
+        rig.fresh_stream(client)
+        rig.publish_backlog(client, count)
+        subject = rig.durable(client)
+        process = subprocess.Popen([peer, "ack", server.url, subject, rig.QUEUE, str(count)],
+                                   stdout=subprocess.DEVNULL)
+        try:
+            begin = start_of(client)
+            cpu, server_cpu = m.cpu_seconds(process.pid), m.cpu_seconds(server.process.pid)
+            end = end_of(client)
+            server_cpu = m.cpu_seconds(server.process.pid) - server_cpu
+            # Its own time, from the kernel's account of a child that ended.
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+        if process.returncode:
+            raise RuntimeError("the bare consumer failed")
+        cpu = usage.ru_utime + usage.ru_stime
+    return {"calls_per_s": count / (end - begin), "cpu_us_per_call": cpu * 1e6 / count,
+            "server_cpu_us": server_cpu * 1e6 / count}
+
+
+def report_of(measured, count, facts, rounds):
+    engine, bare = measured["engine"], measured["bare"]
+    rate = m.median_of(engine, "calls_per_s")
+    ratio = m.ratio_of(engine, bare)
+    return {"machine": facts, "count": count, "rounds_each": rounds, "rounds": measured,
+            "spread": m.spread_of(engine),
+            "figures": [
+                {"what": "draining a JetStream backlog, beside a bare consumer that only acks",
+                 "value": ratio, "unit": "x", "floor": 0.3, "goal": 0.8, "better": "higher"},
+                {"what": "the same beside the TypeScript reference on PostgreSQL (949/s, recorded)",
+                 "value": rate / REFERENCE_POSTGRES, "unit": "x", "floor": 20, "goal": 50,
+                 "better": "higher"},
+                {"what": "draining a JetStream backlog", "value": rate, "unit": "mutations/s",
+                 "floor": None, "goal": None, "better": "higher"},
+                {"what": "CPU of the engine per drained mutation, results and changes published",
+                 "value": m.median_of(engine, "cpu_us_per_call"), "unit": "us", "floor": None,
+                 "goal": None, "better": "lower"}]}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="5,000 proposals, one round")
+    parser.add_argument("--full", action="store_true", help="100,000 proposals, three rounds")
+    parser.add_argument("--count", type=int, help="so many proposals")
+    parser.add_argument("--rounds", type=int, help="so many rounds")
+    parser.add_argument("--json", help="where the figures go")
+    options = parser.parse_args()
+    if rig.need_server() is None:
+        return 0
+    m.require()
+    peer = rig.build("bench_nats_peer")
+    count = options.count or (5000 if options.quick else 100_000 if options.full else 20_000)
+    rounds = options.rounds or (1 if options.quick else 3)
+    facts = m.machine_facts(nats=[rig.need_server(), "--version"])
+    with m.scratch() as directory, rig.server(directory / "nats") as server:
+        sides = {"engine": lambda: measure_engine(server, directory, count),
+                 "bare": lambda: measure_bare(server, peer, count)}
+        measured = m.take_turns(sides, rounds, f"{count:,} proposals")
+    report = report_of(measured, count, facts, rounds)
+    print(f"backlog of {count:,} proposals, medians of {rounds} round(s), in turns")
+    engine, bare = measured["engine"], measured["bare"]
+    m.print_table(
+        ["side", "drained/s", "ratio", "results and changes published/s", "CPU us per message",
+         "nats-server CPU us"],
+        [["state-engine", f"{m.median_of(engine, 'calls_per_s'):,.0f}",
+          f"{report['figures'][0]['value']:.2f}", f"{m.median_of(engine, 'published_per_s'):,.0f}",
+          f"{m.median_of(engine, 'cpu_us_per_call'):.1f}",
+          f"{m.median_of(engine, 'server_cpu_us'):.1f}"],
+         ["bare consumer", f"{m.median_of(bare, 'calls_per_s'):,.0f}", "1", "-",
+          f"{m.median_of(bare, 'cpu_us_per_call'):.1f}",
+          f"{m.median_of(bare, 'server_cpu_us'):.1f}"]])
+    print(f"spread {report['spread']:.0%}; TypeScript reference, recorded on this kind of machine, "
+          "not run: 191/s on the Firestore emulator, 949/s on PostgreSQL")
+    m.write_report("drain", report, options.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
