@@ -34,7 +34,11 @@ def snapshot_of(url, legacy):
     return sorted(snapshot), snapshot["value"], headers, body, len(answer)
 
 
-def measure(engine, directory, side, rounds, seconds):
+# Node compiles what is hot while it serves: cold it does a tenth of what it does after a while.
+WARM_UP_SECONDS = {True: 5, False: 12}  # by options.quick
+
+
+def measure(engine, directory, side, rounds, seconds, warm_up):
     version, package, legacy = side
     with peers.sdk_server(version, KEYS_STORED) as server:
         ours = (engine.url, engine.process.pid)
@@ -43,7 +47,7 @@ def measure(engine, directory, side, rounds, seconds):
         if (fields, value) != (their_fields, their_value):
             raise RuntimeError(f"the sides answer differently: {fields} and {their_fields}")
         script = m.wrk_script(directory / f"{version}.lua", headers, body)
-        m.wrk(server, script, CONNECTIONS, 2)  # The engine of Node compiles what is hot.
+        m.wrk(server, script, CONNECTIONS, warm_up)
         m.wrk(ours, script, CONNECTIONS, 1)
         measured = m.take_turns(
             {"engine": lambda: m.wrk(ours, script, CONNECTIONS, seconds),
@@ -83,7 +87,8 @@ def main():
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(m.scratch())
         engine = stack.enter_context(m.engine_with_state(directory / "engine", KEYS_STORED))
-        rows = [measure(engine, directory, side, rounds, seconds) for side in SIDES]
+        rows = [measure(engine, directory, side, rounds, seconds,
+                        WARM_UP_SECONDS[options.quick]) for side in SIDES]
     print(f"get_state beside the TypeScript SDK, {CONNECTIONS} connections, medians of {rounds} "
           f"round(s) of {seconds} s, in turns")
     print_rows(rows)
