@@ -117,6 +117,11 @@ void Director::become_ready() {
 
 void Director::restore_scene() {
   if (!std::exchange(restarted_, false) || !options_.restore_scene) return;
+  // What was asked for meanwhile counts; two switches at once would leave it to OBS which stays.
+  const bool asked = std::any_of(open_.begin(), open_.end(), [](const auto& item) {
+    return item.second.waiting && item.second.command.kind == CommandKind::kSwitchScene;
+  });
+  if (asked) return;
   const std::string& wanted = scene_.wanted();
   if (wanted.empty() || wanted == scene_.current() || !scene_.has_scene(wanted)) return;
   Command command;

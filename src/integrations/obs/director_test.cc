@@ -122,7 +122,16 @@ TEST_F(DirectorTest, ASwitchWithoutAReportIsLookedUp) {
   EXPECT_EQ(obs_.outcome(ticket), "done");
   const Ticket ignored = obs_.switch_to("BRB");
   obs_.pass(3s);
+  EXPECT_EQ(obs_.outcome(ignored), "");
+  obs_.pass(3s);  // asked for once more
   EXPECT_EQ(obs_.outcome(ignored), "failed");
+}
+
+TEST_F(DirectorTest, ASwitchThatOBSDropsIsAskedForOnceMore) {
+  const Ticket ticket = obs_.switch_to("BRB");
+  obs_.pass(3s);  // accepted and not shown
+  obs_.scene_changed("BRB");
+  EXPECT_EQ(obs_.outcome(ticket), "done");
 }
 
 TEST_F(DirectorTest, AnUnknownSceneIsRefusedWithTheKnownOnes) {
@@ -206,6 +215,20 @@ TEST_F(DirectorTest, AfterARestartOfObsOurSceneComesBack) {
   obs_.scene = "Scene";
   obs_.connect("another salt");
   EXPECT_EQ(obs_.count_asked("SetCurrentProgramScene"), 2U);
+}
+
+// OBS kept the old scene when both were asked for at once.
+TEST_F(DirectorTest, AfterARestartOfObsASwitchThatWaitedCountsAlone) {
+  obs_.switch_to("Live");
+  obs_.answer_all();
+  obs_.scene_changed("Live");
+  obs_.disconnect();
+  const Ticket ticket = obs_.switch_to("BRB", true);
+  obs_.scene = "Scene";
+  obs_.connect("another salt");
+  EXPECT_EQ(obs_.count_asked("SetCurrentProgramScene"), 2U);  // Live once, BRB once
+  obs_.scene_changed("BRB");
+  EXPECT_EQ(obs_.outcome(ticket), "done");
 }
 
 TEST_F(DirectorTest, AnOperatorsSceneIsNotTakenBack) {

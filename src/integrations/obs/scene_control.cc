@@ -4,6 +4,7 @@
 #include "integrations/obs/scene_control.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -45,9 +46,14 @@ void SceneControl::switch_to(Ticket ticket, const std::string& scene) {
              {OutcomeKind::kSuperseded, fmt::format("a later command wants '{}'", scene), {}});
   waiting_.push_back(ticket);
   target_ = scene;
+  asked_again_ = false;
+  ask_for_target();
+}
+
+void SceneControl::ask_for_target() {
   const std::uint64_t attempt = ++attempt_;
   json::Object data;
-  data["sceneName"] = scene;
+  data["sceneName"] = target_;
   desk_.ask({{"SetCurrentProgramScene", std::move(data)}}, [this, attempt](
                                                                const std::vector<Reply>& replies) {
     if (attempt != attempt_ || target_.empty()) return;
@@ -68,7 +74,10 @@ void SceneControl::check(std::uint64_t attempt) {
     const std::string name = json::find_string(reply.data, "currentProgramSceneName").value_or("");
     if (name.empty()) return fail(refusal(reply));
     set_current(name, "OBS says so");
-    if (!target_.empty()) fail(fmt::format("OBS accepted the switch and shows '{}'", name));
+    if (target_.empty()) return;
+    // OBS may drop a switch that comes while another one is under way.
+    if (!std::exchange(asked_again_, true)) return ask_for_target();
+    fail(fmt::format("OBS accepted the switch and shows '{}'", name));
   });
 }
 

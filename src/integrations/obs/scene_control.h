@@ -42,6 +42,7 @@ class SceneControl {
 
  private:
   void set_current(std::string name, const std::string& reason);
+  void ask_for_target();
   void check(std::uint64_t attempt);
   void fail(std::string message);
 
@@ -49,6 +50,7 @@ class SceneControl {
   std::string current_;
   std::string target_;  // asked for and not confirmed; empty if nothing
   std::string wanted_;
+  bool asked_again_ = false;  // OBS accepted the target once and did not show it
   std::uint64_t attempt_ = 0;
   std::vector<std::string> scenes_;
   std::vector<Ticket> waiting_;
