@@ -1,5 +1,5 @@
-// One io_context per thread, whose plain executor is therefore a strand. A handler may hold a socket
-// of another context, so all contexts give up what they hold before the first is destroyed.
+// One io_context per thread, whose plain executor is therefore a strand. A handler may hold a
+// socket of another context, so all contexts give up what they hold before the first is destroyed.
 
 #include "net/io_runtime.h"
 

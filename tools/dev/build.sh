@@ -51,6 +51,7 @@ list_benchmarks() {
 prepare_benchmarks() {
   install_packages build
   install_packages check
+  install_packages bench
   install_node_packages
   step "Building the engine and the parts of benchmarks (release)"
   configure release

@@ -17,6 +17,8 @@ PACKAGES_CHECK=(
   default-jre-headless
   obs-studio xvfb libnginx-mod-rtmp
 )
+# What ./dev bench compares with; no test needs them.
+PACKAGES_BENCH=(redis-server postgresql)
 # Not in Debian itself: installed where apt knows it, its tests say SKIP elsewhere.
 PACKAGES_CHECK_IF_KNOWN=(google-cloud-cli-firestore-emulator)
 
@@ -48,7 +50,7 @@ apt_install() {
     -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# install_packages build|check: installs what is missing of that group and says what it does.
+# install_packages build|check|bench: installs what is missing of that group and says what it does.
 install_packages() {
   local wanted missing name
   case "$1" in
@@ -56,6 +58,7 @@ install_packages() {
       wanted=("${PACKAGES_BUILD[@]}")
       firestore_protos_installed || command -v npm >/dev/null || wanted+=(nodejs npm)
       ;;
+    bench) wanted=("${PACKAGES_BENCH[@]}") ;;
     check)
       wanted=("${PACKAGES_CHECK[@]}")
       for name in "${PACKAGES_CHECK_IF_KNOWN[@]}"; do
