@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -185,4 +186,12 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace state_engine
 
-int main(int argc, char** argv) { return state_engine::run(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return state_engine::run(argc, argv);
+  } catch (const std::exception& fault) {
+    std::fputs("bench_growth_make: ", stderr);
+    std::fputs(fault.what(), stderr);
+    return 1;
+  }
+}

@@ -113,7 +113,7 @@ void hash_entry(int count) {
 }
 
 const std::map<std::string_view, Path>& paths() {
-  static const std::map<std::string_view, Path> all = {
+  static const std::map<std::string_view, Path> kAll = {
       {"json", parse_and_write},
       {"get_state",
        [](int count) {
@@ -137,7 +137,7 @@ const std::map<std::string_view, Path>& paths() {
        }},
       {"entry_hash", hash_entry},
   };
-  return all;
+  return kAll;
 }
 
 int run(std::string_view path, std::string_view count_text) {

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -128,12 +129,12 @@ void see(natsConnection*, natsSubscription*, natsMsg* message, void* closure) {
 
 double percentile(const std::vector<double>& sorted, double share) {
   const auto last = static_cast<double>(sorted.size() - 1);
-  return sorted[static_cast<std::size_t>(last * share + 0.5)];
+  return sorted[static_cast<std::size_t>(std::lround(last * share))];
 }
 
 std::string proposal_of(std::size_t number) {
-  static const std::string run = std::to_string(Clock::now().time_since_epoch().count());
-  return "{\"id\":\"lat-" + std::to_string(number) + "-" + run +
+  static const std::string kRun = std::to_string(Clock::now().time_since_epoch().count());
+  return "{\"id\":\"lat-" + std::to_string(number) + "-" + kRun +
          "\",\"op\":\"set\",\"key\":\"bench.k" + std::to_string(number % 100) +
          "\",\"value\":{\"n\":" + std::to_string(number) +
          ",\"text\":\"a fact\"},\"actor\":\"bench\",\"reason\":\"benchmark\"}";

@@ -54,11 +54,11 @@ json::Value parse(std::string_view text) {
 
 // How many runs a figure is the median of: 5, or what BENCH_RULES_RUNS says.
 int runs() {
-  static const int count = [] {
+  static const int kCount = [] {
     const char* text = std::getenv("BENCH_RULES_RUNS");
     return text == nullptr ? 5 : std::max(1, std::atoi(text));
   }();
-  return count;
+  return kCount;
 }
 
 // The median over several runs of how often per second `work(i)` is done.

@@ -126,7 +126,7 @@ void BusSide::register_at(const std::string& url) {
 boost::asio::awaitable<void> BusSide::publish_registration(std::string url) {
   net::WakeSignal pause(co_await boost::asio::this_coro::executor);
   Registration registration;
-  registration.url = options_.register_url.empty() ? std::move(url) : options_.register_url;
+  registration.url = options_.register_url.empty() ? url : options_.register_url;
   registration.with_token = has_token_;
   while (!tasks_.stopping().cancelled()) {
     auto message = registration_message(registration, service_.clock().wall_now());

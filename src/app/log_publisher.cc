@@ -32,12 +32,12 @@ constexpr milliseconds kYieldPoll{20};
 constexpr std::chrono::seconds kStopMost{5};
 constexpr std::chrono::seconds kDrainMost{2};
 
-BusMessage message_of(std::string_view subject, std::string id, json::Object body,
+BusMessage message_of(std::string_view subject, std::string id, const json::Object& body,
                       const std::string& correlation_id) {
   BusMessage out;
   out.subject = subject;
   out.message_id = std::move(id);
-  out.body = json::write(std::move(body));
+  out.body = json::write(body);
   out.headers = {{"type", std::string(subject)}, {"source", "state-engine"}};
   if (!correlation_id.empty()) out.headers.emplace_back("correlationid", correlation_id);
   return out;

@@ -64,7 +64,7 @@ std::string dead_letter_body(const BusDelivery& delivery, const Proposal& record
       {"payload", std::move(payload)},
       {"routing",
        json::Object{{"stage", "dlq"}, {"slip", json::Array{}}, {"history", json::Array{}}}}};
-  return json::write(std::move(event));
+  return json::write(event);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ BusMessage registration_message(const Registration& registration, Timestamp now)
   BusMessage out;
   out.subject = subjects::kRegistration;
   out.headers = {{"source", registration.name}, {"type", std::string(subjects::kRegistration)}};
-  out.body = json::write(std::move(event));
+  out.body = json::write(event);
   return out;
 }
 

@@ -26,7 +26,7 @@ std::string fault_text(std::string message) {
   return json::write(json::Value(json::Object{{"error", std::move(error)}}));
 }
 
-std::string text_of(json::Object object) { return json::write(std::move(object)); }
+std::string text_of(const json::Object& object) { return json::write(object); }
 
 Result<json::Object> read_object(const BusMessage& request) {
   auto value = json::parse(request.body);
@@ -159,7 +159,7 @@ std::string RpcService::prefix(const BusMessage& request) const {
   json::Object out{{"count", snapshots.size()}, {"truncated", truncated}, {"asOfSeq", view.seq()}};
   out["snapshots"] = std::move(snapshots);
   if (truncated) out["nextAfter"] = last;
-  return text_of(std::move(out));
+  return text_of(out);
 }
 
 boost::asio::awaitable<std::string> RpcService::propose(BusMessage request) {

@@ -138,7 +138,8 @@ std::size_t write_escape(char* out, unsigned char c) {
     out[1] = kNames[at];
     return 2;
   }
-  std::memcpy(out + 1, "u00", 3);
+  out[1] = 'u';
+  out[2] = out[3] = '0';
   out[4] = kHex[c >> 4];
   out[5] = kHex[c & 0x0F];
   return 6;

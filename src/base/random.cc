@@ -33,7 +33,7 @@ struct Ahead {
 };
 
 std::string uuid_text(std::array<std::uint8_t, 16> bytes, std::uint8_t version) {
-  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | (version << 4U));
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | (std::uint32_t{version} << 4U));
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);
   const std::string hex = to_hex(bytes);
   std::string text;

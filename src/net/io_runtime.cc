@@ -79,9 +79,7 @@ asio::any_io_executor IoRuntime::make_strand() const {
   return impl_->loops[turn % impl_->loops.size()]->get_executor();
 }
 
-asio::any_io_executor IoRuntime::make_engine_strand() const {
-  return impl_->engine.get_executor();
-}
+asio::any_io_executor IoRuntime::make_engine_strand() const { return impl_->engine.get_executor(); }
 
 void IoRuntime::run_blocking(asio::awaitable<void> task) {
   asio::co_spawn(make_strand(), std::move(task), asio::use_future).get();

@@ -109,7 +109,7 @@ Status check_durable(const DurableState& durable, const std::string& name,
 JetStream::Awaitable<Result<json::Object>> JetStream::call(std::string verb,
                                                            json::Object body) const {
   std::string subject = "$JS.API." + verb;
-  std::string text = body.empty() ? "" : json::write(std::move(body));
+  std::string text = body.empty() ? "" : json::write(body);
   auto answer = co_await requester_(std::move(subject), std::move(text));
   if (!answer.ok()) co_return answer.error();
   if (answer->status == "503") {

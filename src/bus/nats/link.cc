@@ -195,6 +195,7 @@ Result<OptionsPtr> make_options(const NatsOptions& options, void* closure) {
   natsStatus status = natsOptions_Create(&raw);
   OptionsPtr out(raw);
   std::vector<const char*> servers;
+  servers.reserve(options.servers.size());
   for (const std::string& server : options.servers) servers.push_back(server.c_str());
   if (status == NATS_OK) {
     status = natsOptions_SetServers(raw, servers.data(), static_cast<int>(servers.size()));

@@ -109,7 +109,7 @@ std::string advance_slip(json::Object& event, Timestamp now) {
   for (json::Value& item : slip->get_array()) {
     if (!item.is_object() || !is_pending(item.get_object())) continue;
     json::Object& step = item.get_object();
-    const std::string topic = json::find_string(step, "nextTopic").value_or("");
+    std::string topic = json::find_string(step, "nextTopic").value_or("");
     if (!own_done && (topic == kChatSubject || json::find_string(step, "id") == "llm-bot")) {
       own_done = true;
       step["status"] = "OK";
@@ -173,7 +173,7 @@ BusMessage answer_message(const ChatEvent& event, std::string_view bot_name, std
   }
   const std::string id = sha256_hex(event.chat.platform + "\n" + event.chat.id).substr(0, 32);
   return {std::move(subject),
-          json::write(std::move(out)),
+          json::write(out),
           "bot-answer-" + id,
           {{"type", json::find_string(event.event, "type").value_or("chat.message.v1")},
            {"source", std::string(bot_name)},

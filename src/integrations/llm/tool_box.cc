@@ -77,9 +77,8 @@ bool names_version(const json::Object& mutation) {
 }
 
 std::string result_text(const ToolAnswer& answer) {
-  std::string text = answer.is_error || answer.structured.empty()
-                         ? answer.text
-                         : json::write(answer.structured);
+  std::string text =
+      answer.is_error || answer.structured.empty() ? answer.text : json::write(answer.structured);
   if (text.size() <= kResultBytesMax) return text;
   return cut_text(text, kResultBytesMax) + "\n[cut here: ask for fewer keys or a smaller limit]";
 }

@@ -27,7 +27,7 @@ std::string request_text(std::int64_t id, std::string_view method, json::Object 
   message["id"] = id;
   message["method"] = method;
   message["params"] = std::move(params);
-  return json::write(std::move(message));
+  return json::write(message);
 }
 
 Error rpc_error(const json::Object& error) {

@@ -118,7 +118,7 @@ std::string input_required_members(const Message& message, const StateSeal& seal
   for (const ClientQuestion& question : context.questions) {
     requests[question.key] = json::Object{{"method", question.method}, {"params", question.params}};
   }
-  std::string members = "\"inputRequests\":" + json::write(std::move(requests));
+  std::string members = "\"inputRequests\":" + json::write(requests);
   members += ",\"requestState\":";
   json::write_string_to(members,
                         seal.seal(context.next_state, call_binding(message, context), now));

@@ -439,7 +439,7 @@ asio::awaitable<Outcome> Server::Registry::complete(const Message& message,
   result["values"] = std::move(values);
   result["total"] = total;
   result["hasMore"] = has_more;
-  co_return Outcome::result("\"completion\":" + json::write(std::move(result)));
+  co_return Outcome::result("\"completion\":" + json::write(result));
 }
 
 Server::Server(asio::any_io_executor executor, ServerOptions options, Log& log)

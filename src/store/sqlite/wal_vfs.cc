@@ -119,7 +119,7 @@ int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(r
 int device(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
 
 const sqlite3_io_methods* methods() {
-  static const sqlite3_io_methods table = [] {
+  static const sqlite3_io_methods kTable = [] {
     sqlite3_io_methods out{};
     out.iVersion = 1;  // a WAL has no shared memory of its own and is not mapped
     out.xClose = close_file;
@@ -136,7 +136,7 @@ const sqlite3_io_methods* methods() {
     out.xDeviceCharacteristics = device;
     return out;
   }();
-  return &table;
+  return &kTable;
 }
 
 int open_file(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags, int* out_flags) {
