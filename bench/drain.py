@@ -15,7 +15,6 @@ measured on this kind of machine before (191/s on the Firestore emulator, 949/s 
 is not run here. Needs nats-server.
 """
 
-import argparse
 import contextlib
 import os
 import sqlite3
@@ -117,32 +116,22 @@ def report_of(measured, count, facts, rounds):
     return {"machine": facts, "count": count, "rounds_each": rounds, "rounds": measured,
             "spread": m.spread_of(engine),
             "figures": [
-                {"what": "draining a JetStream backlog, beside a bare consumer that only acks",
-                 "value": ratio, "unit": "x", "floor": 0.3, "goal": 0.8, "better": "higher"},
-                {"what": "the same beside the TypeScript reference on PostgreSQL (949/s, recorded)",
-                 "value": rate / REFERENCE_POSTGRES, "unit": "x", "floor": 20, "goal": 50,
-                 "better": "higher"},
-                {"what": "draining a JetStream backlog", "value": rate, "unit": "mutations/s",
-                 "floor": None, "goal": None, "better": "higher"},
-                {"what": "CPU of the engine per drained mutation, results and changes published",
-                 "value": m.median_of(engine, "cpu_us_per_call"), "unit": "us", "floor": None,
-                 "goal": None, "better": "lower"}]}
+                m.figure("draining a JetStream backlog, beside a bare consumer that only acks",
+                         ratio, "x", 0.3, 0.8),
+                m.figure("the same beside the TypeScript reference on PostgreSQL (949/s, recorded)",
+                         rate / REFERENCE_POSTGRES, "x", 20, 50),
+                m.figure("draining a JetStream backlog", rate, "mutations/s"),
+                m.figure("CPU of the engine per drained mutation, results and changes published",
+                         m.median_of(engine, "cpu_us_per_call"), "us", better="lower")]}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="5,000 proposals, one round")
-    parser.add_argument("--full", action="store_true", help="100,000 proposals, three rounds")
-    parser.add_argument("--count", type=int, help="so many proposals")
-    parser.add_argument("--rounds", type=int, help="so many rounds")
-    parser.add_argument("--json", help="where the figures go")
-    options = parser.parse_args()
+    options = m.arguments(__doc__)
     if rig.need_server() is None:
-        return 0
+        return m.SKIPPED
     m.require()
     peer = rig.build("bench_nats_peer")
-    count = options.count or (5000 if options.quick else 100_000 if options.full else 20_000)
-    rounds = options.rounds or (1 if options.quick else 3)
+    count, rounds = (5000, 1) if options.quick else (100_000, 3)
     facts = m.machine_facts(nats=[rig.need_server(), "--version"])
     with m.scratch() as directory, rig.server(directory / "nats") as server:
         sides = {"engine": lambda: measure_engine(server, directory, count),

@@ -13,7 +13,6 @@ to a stream and delivered by a push consumer, with no engine in between (the eng
 such trips, and a durable commit). Needs nats-server.
 """
 
-import argparse
 import contextlib
 import json
 import subprocess
@@ -121,12 +120,9 @@ def print_case(title, measured):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--json", help="where the figures go")
-    options = parser.parse_args()
+    options = m.arguments(__doc__)
     if rig.need_server() is None:
-        return 0
+        return m.SKIPPED
     m.require()
     peer = rig.build("bench_nats_peer")
     few, many, rounds = (300, 2000, 1) if options.quick else (2000, 20_000, 3)
@@ -143,14 +139,12 @@ def main():
     for name, measured in cases.items():
         print_case(name, measured)
         for seen in SEEN:
-            figures.append({"what": f"NATS, {name}: proposal published until its {seen} is seen, "
-                                    "p50", "value": m.median_of(measured["engine"],
-                                                                f"{seen}_p50_us"),
-                            "unit": "us", "floor": None, "goal": None, "better": "lower"})
-    figures.append({"what": "NATS: results, changes and effects of proposals published as fast as "
-                            "it goes", "value": m.median_of(
-                                cases["as fast as it goes"]["engine"], "calls_per_s"),
-                    "unit": "proposals/s", "floor": None, "goal": None, "better": "higher"})
+            figures.append(m.figure(f"NATS, {name}: proposal published until its {seen} is seen, "
+                                    "p50", m.median_of(measured["engine"], f"{seen}_p50_us"), "us",
+                                    better="lower"))
+    figures.append(m.figure("NATS: results, changes and effects of proposals published as fast as "
+                            "it goes", m.median_of(cases["as fast as it goes"]["engine"],
+                                                   "calls_per_s"), "proposals/s"))
     m.write_report("events", {"machine": facts, "rounds_each": rounds, "cases": cases,
                               "figures": figures}, options.json)
     return 0

@@ -14,7 +14,6 @@ connections); it is not run here. The emulator keeps its documents in memory: th
 nothing about the service. Needs the emulator, java, wrk and nats-server.
 """
 
-import argparse
 import contextlib
 import json
 import subprocess
@@ -128,28 +127,23 @@ def figures_of(measured):
     for name, rounds in measured.items():
         rate = m.median_of(rounds, "calls_per_s")
         if name.startswith(("MCP", "NATS")):
-            out.append({"what": f"Firestore emulator, {name}: mutations beside the TypeScript "
-                                "reference (191/s, recorded)", "value": rate / REFERENCE_WRITES,
-                        "unit": "x", "floor": 10, "goal": 30, "better": "higher"})
-            out.append({"what": f"Firestore emulator, {name}: beside the best bare Commits",
-                        "value": rate / bare, "unit": "x", "floor": None, "goal": None,
-                        "better": "higher"})
+            out.append(m.figure(f"Firestore emulator, {name}: mutations beside the TypeScript "
+                                "reference (191/s, recorded)", rate / REFERENCE_WRITES, "x", 10,
+                                30))
+            out.append(m.figure(f"Firestore emulator, {name}: beside the best bare Commits",
+                                rate / bare, "x"))
         elif name.startswith("get_state"):
-            out.append({"what": f"Firestore emulator, {name}: beside the TypeScript reference "
-                                "(1,116/s, recorded)", "value": rate / REFERENCE_READS,
-                        "unit": "x", "floor": None, "goal": None, "better": "higher"})
+            out.append(m.figure(f"Firestore emulator, {name}: beside the TypeScript reference "
+                                "(1,116/s, recorded)", rate / REFERENCE_READS, "x"))
     return out
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--json", help="where the figures go")
-    parsed = parser.parse_args()
+    parsed = m.arguments(__doc__)
     missing = platform_rig.emulator_missing()
     if missing or rig.need_server() is None:
         print(f"SKIP: {missing or 'missing nats-server'}", file=sys.stderr)
-        return 0
+        return m.SKIPPED
     m.require("wrk")
     options = {"rounds": 1 if parsed.quick else 3, "seconds": 1 if parsed.quick else 4,
                "backlog": 1000 if parsed.quick else 10_000}

@@ -13,7 +13,8 @@ Replay is `state-engine replay` (folds the log), verify is `state-engine verify`
 SQLite's own integrity check and the comparison with the state).
 
 The data is made by bench_growth_make, not over MCP, and kept in build/bench/data: a run that was
-stopped goes on where it was. Measured cases are kept in build/bench/growth.parts.json for an hour.
+stopped goes on where it was. Measured cases of the same engine are kept for an hour in
+build/bench/growth.parts.json.
 Without a flag 1 k, 100 k and 1 M keys and 10^4 and 10^6 entries; --quick up to 100 k and 10^5;
 --full also 5 M keys and 10^7 entries (needs 30 GB of disk).
 """
@@ -249,8 +250,8 @@ def measure_log(directory, entries, plan):
 class Parts:
     """Cases that are done, so that a long run can be stopped and go on."""
 
-    def __init__(self, form, engine):
-        self.key = [form, engine]
+    def __init__(self, form, measured):
+        self.key = [form, measured]
         self.done = {}
         with contextlib.suppress(OSError, ValueError):
             if time.time() - PARTS.stat().st_mtime < PARTS_SECONDS:
@@ -267,32 +268,27 @@ class Parts:
         return self.done[name]
 
 
-def figure(what, value, unit, better, floor=None, goal=None):
-    return {"what": what, "value": value, "unit": unit, "floor": floor, "goal": goal,
-            "better": better}
-
-
 def figures_of(rows):
     out = []
     keys = [row for row in rows if row["case"] == "keys"]
     for row in keys[1:]:
         count = f"{row['keys']:,} keys"
         million = row["keys"] == 1_000_000
-        out.append(figure(f"start with {count}", row["start_s"], "s", "lower",
-                          5 if million else None, 1 if million else None))
-        out.append(figure(f"memory per small key, {count}", row["memory_bytes_per_key"] / 1024,
-                          "KiB", "lower", 1, 0.3))
+        out.append(m.figure(f"start with {count}", row["start_s"], "s", 5 if million else None,
+                            1 if million else None, better="lower"))
+        out.append(m.figure(f"memory per small key, {count}", row["memory_bytes_per_key"] / 1024,
+                            "KiB", 1, 0.3, better="lower"))
         for case in ("get", "prefix", "propose"):
-            out.append(figure(f"{case} with {count}, calls/s beside 1,000 keys",
-                              row[f"{case}_ratio"], "x", "higher"))
+            out.append(m.figure(f"{case} with {count}, calls/s beside 1,000 keys",
+                                row[f"{case}_ratio"], "x"))
     for row in [row for row in rows if row["case"] == "log"]:
         count = f"{row['entries']:,} entries"
-        out.append(figure(f"replay of {count}", row["replay_per_s"], "entries/s", "higher",
+        out.append(m.figure(f"replay of {count}", row["replay_per_s"], "entries/s",
                           200_000, 1_000_000))
-        out.append(figure(f"verify of {count}", row["verify_per_s"], "entries/s", "higher"))
+        out.append(m.figure(f"verify of {count}", row["verify_per_s"], "entries/s"))
         for case in ("history", "explain", "propose"):
-            out.append(figure(f"{case} with {count}, calls/s beside {LOG_KEYS:,}",
-                              row[f"{case}_ratio"], "x", "higher"))
+            out.append(m.figure(f"{case} with {count}, calls/s beside {LOG_KEYS:,}",
+                                row[f"{case}_ratio"], "x"))
     return out
 
 
@@ -332,7 +328,7 @@ def main():
     plan = (1, 1) if options.form == "quick" else (3, 3)
     facts = m.machine_facts(wrk=["wrk", "-v"])
     key_counts, log_sizes = SIZES[options.form]
-    parts = Parts(options.form, facts["engine"])
+    parts = Parts(options.form, m.digest(m.harness.engine_binary(), __file__))
     rows = []
     with m.scratch() as directory:
         for keys in key_counts:

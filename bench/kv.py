@@ -12,7 +12,6 @@ connections. A KV put has no policy, no log of reasons, no rules and no version 
 nats-server.
 """
 
-import argparse
 import contextlib
 import json
 import subprocess
@@ -117,19 +116,15 @@ def figures_of(rows):
             continue
         what = ("durable writes beside JetStream KV puts that are synced" if row["verb"] == "put"
                 else "get_state beside JetStream KV gets")
-        out.append({"what": f"{what}, {row['connections']} connections",
-                    "value": m.ratio_of(row["rounds"]["engine"], row["rounds"][competitor]),
-                    "unit": "x", "floor": None, "goal": None, "better": "higher"})
+        out.append(m.figure(f"{what}, {row['connections']} connections",
+                            m.ratio_of(row["rounds"]["engine"], row["rounds"][competitor]), "x"))
     return out
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one round, 1 and 64 connections")
-    parser.add_argument("--json", help="where the figures go")
-    parsed = parser.parse_args()
+    parsed = m.arguments(__doc__)
     if rig.need_server() is None:
-        return 0
+        return m.SKIPPED
     m.require("wrk")
     options = {"peer": rig.build("bench_nats_peer"), "rounds": 1 if parsed.quick else 3,
                "seconds": 1 if parsed.quick else 3,

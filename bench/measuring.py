@@ -12,6 +12,7 @@ peers.py. A benchmark is an executable bench/NAME.py with this form:
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -28,6 +29,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/process"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+
+SKIPPED = 77  # what a benchmark ends with if a part is missing, which it has said loudly
 
 WRK_SCRIPT = """\
 wrk.method = "POST"
@@ -132,6 +135,14 @@ def arguments(doc, **more):
     if options.quick and options.full:
         parser.error("--quick and --full exclude each other")
     return options
+
+
+def digest(*paths):
+    """Names the content of files: what was measured with other ones does not stand for these."""
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(pathlib.Path(path).read_bytes())
+    return found.hexdigest()[:16]
 
 
 def fill(engine, keys, log=None):

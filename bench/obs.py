@@ -132,7 +132,7 @@ def main():
     m.require()
     if name := obs_rig.missing():
         print(f"SKIP: missing {name}: apt-get install obs-studio xvfb", file=sys.stderr)
-        return 77
+        return m.SKIPPED
     facts = m.machine_facts()
     with m.scratch() as directory:
         result = measure(directory, *((50, 1) if options.quick else (200, 5)))

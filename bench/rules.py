@@ -69,7 +69,7 @@ def main():
     if not peers.node_binary() or missing:
         print(f"SKIP: missing {', '.join(missing) or 'Node'}; ./dev bench installs the packages "
               "of tests/node", file=sys.stderr)
-        return 77
+        return m.SKIPPED
     engine = pathlib.Path(options.engine or m.built("bench_rules_engine")).resolve()
     facts = m.machine_facts(node=[peers.node_binary(), "--version"])
     facts.update({name: peers.node_package(name) for name in PACKAGES})

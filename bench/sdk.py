@@ -81,7 +81,7 @@ def main():
     if not peers.node_binary() or missing:
         print(f"SKIP: missing {', '.join(missing) or 'Node'}; ./dev bench installs the packages "
               "of tests/node", file=sys.stderr)
-        return 77
+        return m.SKIPPED
     rounds, seconds = (1, 2) if options.quick else (5, 3)
     facts = m.machine_facts(node=[peers.node_binary(), "--version"])
     with contextlib.ExitStack() as stack:

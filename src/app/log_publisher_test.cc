@@ -63,18 +63,9 @@ class LogPublisherTest : public ::testing::Test {
       out = true;
     };
     boost::asio::co_spawn(world.context(), task(*publisher, done), [](std::exception_ptr) {});
-    EXPECT_TRUE(until([&] { return done; }));
+    EXPECT_TRUE(world.run_until([&] { return done; }));
     publisher.reset();
     world.stop();
-  }
-  bool until(const std::function<bool()>& condition,
-             std::chrono::milliseconds time = std::chrono::seconds{20}) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      world.context().restart();
-      world.context().run_for(std::chrono::milliseconds{5});
-    }
-    return condition();
   }
 
   EngineWorld world;
@@ -87,7 +78,7 @@ TEST_F(LogPublisherTest, AChangeSaysWhatTheKeyHeldBefore) {
   start();
   for (int i = 1; i <= 3; ++i) world.set("k", i);
   world.set("j", "x");
-  ASSERT_TRUE(until([&] { return bus.published.size() == 8; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.published.size() == 8; }));
   const auto changes = bus.changes();
   ASSERT_EQ(changes.size(), 4U);
   EXPECT_TRUE(changes[0].prev.is_null());
@@ -103,7 +94,7 @@ TEST_F(LogPublisherTest, TheValueBeforeIsFoundInALogThatItDidNotRead) {
   EXPECT_TRUE(world.run(world.store->save_cursor("bus", 2)).has_value());
   publish();
   world.set("k", 2);
-  ASSERT_TRUE(until([&] { return bus.published.size() == 2; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.published.size() == 2; }));
   ASSERT_EQ(bus.changes().size(), 1U);
   EXPECT_EQ(bus.changes()[0].prev, json::Value(1));
 }
@@ -111,9 +102,9 @@ TEST_F(LogPublisherTest, TheValueBeforeIsFoundInALogThatItDidNotRead) {
 TEST_F(LogPublisherTest, WhileABacklogIsDecidedItWaitsButNotForEver) {
   start([] { return true; });
   world.set("k", 1);
-  until([] { return false; }, std::chrono::milliseconds{200});
+  world.run_until([] { return false; }, std::chrono::milliseconds{200});
   EXPECT_TRUE(bus.published.empty());
-  EXPECT_TRUE(until([&] { return bus.published.size() == 2; }));
+  EXPECT_TRUE(world.run_until([&] { return bus.published.size() == 2; }));
 }
 
 }  // namespace

@@ -75,18 +75,8 @@ class MutationIntakeTest : public ::testing::Test {
       out = true;
     };
     boost::asio::co_spawn(world.context(), task(*intake, done), [](std::exception_ptr) {});
-    EXPECT_TRUE(until([&] { return done; }));
+    EXPECT_TRUE(world.run_until([&] { return done; }));
     intake.reset();
-  }
-  // Runs what is due for `time`, or until the condition holds.
-  bool until(const std::function<bool()>& condition,
-             std::chrono::milliseconds time = std::chrono::seconds{20}) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (!condition() && std::chrono::steady_clock::now() < end) {
-      world.context().restart();
-      world.context().run_for(std::chrono::milliseconds{5});
-    }
-    return condition();
   }
   std::vector<std::string> logged() {
     std::vector<std::string> ids;
@@ -104,10 +94,10 @@ TEST_F(MutationIntakeTest, AMessageIsSettledOnceItsDecisionIsDurable) {
   start();
   world.store->hold_commits();
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->waiting_commits() > 0; });
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
   EXPECT_THAT(bus.settled, IsEmpty());
   world.store->release_commits();
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 1; }));
   EXPECT_EQ(bus.settled[0].second, Settlement::kDone);
   EXPECT_THAT(logged(), ElementsAre("m1"));
 }
@@ -116,13 +106,13 @@ TEST_F(MutationIntakeTest, WhileTheStoreIsAwayNothingIsSettledAndTheOrderIsKept)
   start();
   world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->commits() > 0; });
+  world.run_until([&] { return world.store->commits() > 0; });
   bus.deliver(proposal_of("m2", "k", 2));
   bus.deliver(proposal_of("m3", "j", 3));
-  until([] { return false; }, std::chrono::milliseconds{100});
+  world.run_until([] { return false; }, std::chrono::milliseconds{100});
   EXPECT_THAT(bus.settled, IsEmpty());
   world.store->commit_fault = nullptr;
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 3; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 3; }));
   EXPECT_THAT(logged(), ElementsAre("m1", "m2", "m3"));
   EXPECT_EQ(world.read("k")->value, json::Value(2));
 }
@@ -131,18 +121,18 @@ TEST_F(MutationIntakeTest, WhatFollowsABatchThatIsRefusedWhileItCommitsDoesNotOv
   start();
   world.store->hold_commits();
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->waiting_commits() > 0; });
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
   // Already with the engine when the first commit fails, the only one that does.
   bus.deliver(proposal_of("m2", "k", 2));
-  until([] { return false; }, std::chrono::milliseconds{50});
+  world.run_until([] { return false; }, std::chrono::milliseconds{50});
   bus.deliver(proposal_of("m3", "k", 3));
-  until([] { return false; }, std::chrono::milliseconds{50});
+  world.run_until([] { return false; }, std::chrono::milliseconds{50});
   int failed = 0;
   world.store->commit_fault = [&failed](const CommitBatch&) {
     return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
   };
   world.store->release_commits();
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 3; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 3; }));
   EXPECT_THAT(logged(), ElementsAre("m1", "m2", "m3"));
   EXPECT_EQ(world.read("k")->value, json::Value(3));
 }
@@ -151,12 +141,12 @@ TEST_F(MutationIntakeTest, WhileOneBatchCommitsTheNextOnesReachTheEngine) {
   start();
   world.store->hold_commits();
   bus.deliver(proposal_of("m0", "k", 0));
-  until([&] { return world.store->waiting_commits() > 0; });
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
   const int commits = world.store->commits();
   for (int i = 1; i <= 600; ++i) bus.deliver(proposal_of(fmt::format("m{}", i), "k", i));
-  until([] { return false; }, std::chrono::milliseconds{50});
+  world.run_until([] { return false; }, std::chrono::milliseconds{50});
   world.store->release_commits();
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 601; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 601; }));
   EXPECT_LE(world.store->commits() - commits, 3) << "what waited goes into few commits";
   EXPECT_EQ(world.read("k")->value, json::Value(600));
   EXPECT_EQ(world.read("k")->version, 601);
@@ -170,9 +160,9 @@ TEST_F(MutationIntakeTest, ARateLimitedKeyWaitsInOrderAndNoOtherDoes) {
   start(config);
   for (int i = 0; i < 4; ++i) bus.deliver(proposal_of(fmt::format("s{}", i), "slow", i));
   bus.deliver(proposal_of("free", "k", 1));
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 2; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 2; }));
   EXPECT_THAT(logged(), ElementsAre("s0", "free"));
-  ASSERT_TRUE(until([&] {
+  ASSERT_TRUE(world.run_until([&] {
     world.advance(std::chrono::milliseconds{5});  // the engine's clock gives the tokens
     return bus.settled.size() == 5;
   }));
@@ -183,11 +173,11 @@ TEST_F(MutationIntakeTest, AfterAResetNothingOfBeforeIsDecided) {
   start();
   world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->commits() > 0; });
+  world.run_until([&] { return world.store->commits() > 0; });
   bus.handler.on_reset();
   world.store->commit_fault = nullptr;
   bus.deliver(proposal_of("m2", "k", 2));
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 1; }));
   EXPECT_THAT(logged(), ElementsAre("m2"));
 }
 
@@ -195,17 +185,17 @@ TEST_F(MutationIntakeTest, WhatIsRefusedAfterAResetIsNotKept) {
   start();
   world.store->hold_commits();
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->waiting_commits() > 0; });
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
   bus.handler.on_reset();
-  until([] { return false; }, std::chrono::milliseconds{50});
+  world.run_until([] { return false; }, std::chrono::milliseconds{50});
   int failed = 0;
   world.store->commit_fault = [&failed](const CommitBatch&) {
     return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
   };
   world.store->release_commits();
-  until([&] { return failed > 0; });
+  world.run_until([&] { return failed > 0; });
   bus.deliver(proposal_of("m2", "k", 2));
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 1; }));
   EXPECT_THAT(logged(), ElementsAre("m2"));
 }
 
@@ -214,10 +204,10 @@ TEST_F(MutationIntakeTest, ADeadLetterIsSettledOnceItIsPublishedAndHoldsUpNobody
   bus.outcome = PublishOutcome::kRetry;
   bus.deliver("dead", "no json");
   bus.deliver(proposal_of("m1", "k", 1));
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 1; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 1; }));
   EXPECT_EQ(bus.settled[0].first, "m1");
   bus.outcome = PublishOutcome::kPublished;
-  ASSERT_TRUE(until([&] { return bus.settled.size() == 2; }));
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 2; }));
   EXPECT_EQ(bus.settled[1].second, Settlement::kRefuse);
   EXPECT_EQ(bus.published.back().subject, subjects::kDeadLetter);
   EXPECT_EQ(bus.published.back().message_id, wire::dead_letter_id("no json"));
@@ -227,7 +217,7 @@ TEST_F(MutationIntakeTest, StopGivesBackWhatIsNotDecided) {
   start();
   world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };
   bus.deliver(proposal_of("m1", "k", 1));
-  until([&] { return world.store->commits() > 0; });
+  world.run_until([&] { return world.store->commits() > 0; });
   stop();
   ASSERT_EQ(bus.settled.size(), 1U);
   EXPECT_EQ(bus.settled[0].second, Settlement::kLater);

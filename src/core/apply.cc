@@ -1,4 +1,5 @@
-// Integers stay exact: an increment becomes a double only if one of the two already is.
+// Integers stay exact: an increment becomes a double only if one of the two has a fraction or is
+// past all integers. 1e16 is an integer: it is stored as one and must count as one before, too.
 
 #include "core/apply.h"
 
@@ -20,14 +21,21 @@ Outcome mismatch(std::string_view op, std::string_view wanted, std::string_view 
       fmt::format("{} needs {} as {}, found {}", op, wanted, where, json::type_name(seen))};
 }
 
+// Integral, but past what counts: stored, it reads back as an unsigned integer.
+bool is_beyond_int64(const json::Value& value) {
+  constexpr double kTwoTo63 = 9223372036854775808.0;
+  if (value.is_uint64()) return !json::as_int64(value);
+  return value.is_double() && value.get_double() >= kTwoTo63 && value.get_double() < 2 * kTwoTo63;
+}
+
 Outcome increment(const json::Value* current, const json::Value& by) {
   if (!by.is_number()) return mismatch("increment", "a number", "value", by);
   static const json::Value kZero = std::int64_t{0};
   const json::Value& from = current != nullptr ? *current : kZero;
   if (!from.is_number()) return mismatch("increment", "a number", "current value", from);
-  if (!from.is_double() && !by.is_double()) {
-    const auto a = json::as_int64(from);
-    const auto b = json::as_int64(by);
+  const auto a = json::as_int64(from);
+  const auto b = json::as_int64(by);
+  if ((a || is_beyond_int64(from)) && (b || is_beyond_int64(by))) {
     std::int64_t sum = 0;
     if (!a || !b || __builtin_add_overflow(*a, *b, &sum)) {
       return ApplyFault{RejectionCode::kTypeMismatch,

@@ -2,6 +2,7 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -73,6 +74,33 @@ TEST(ApplyTest, IncrementWithADoubleGivesADouble) {
   EXPECT_EQ(outcome_of(Op::kIncrement, kMissing, 0.25), "0.25");
   EXPECT_EQ(outcome_of(Op::kIncrement, 0.1, 0.2), "0.30000000000000004");
   EXPECT_EQ(outcome_of(Op::kIncrement, 1.7e308, 1.7e308), "type_mismatch");
+}
+
+// What the log gives when it is folded again is made of the texts: both must come to the same.
+TEST(ApplyTest, IncrementOfAValueIsThatOfItsStoredText) {
+  const std::vector<json::Value> values = {json::Value(1.0),
+                                           json::Value(0.5),
+                                           json::Value(9007199254740991.0),
+                                           json::Value(1e16),
+                                           json::Value(-1e16),
+                                           json::Value(1e19),
+                                           json::Value(2e19),
+                                           json::Value(-1e19),
+                                           json::Value(1e300),
+                                           json::Value(kMax),
+                                           json::Value(kMin),
+                                           json::Value(-0.0),
+                                           json::Value(9223372036854775808.0),
+                                           "18446744073709551615"_json};
+  for (const json::Value& value : values) {
+    const json::Value stored = json::parse(json::write(value)).value();
+    for (const json::Value& by : {json::Value(1), json::Value(2.0), json::Value(1.5)}) {
+      SCOPED_TRACE(json::write(value) + " and " + json::write(by));
+      EXPECT_EQ(outcome_of(Op::kIncrement, value, by), outcome_of(Op::kIncrement, stored, by));
+      EXPECT_EQ(outcome_of(Op::kIncrement, by, value), outcome_of(Op::kIncrement, by, stored));
+    }
+  }
+  EXPECT_EQ(outcome_of(Op::kIncrement, 1e16, 1), "10000000000000001");
 }
 
 TEST(ApplyTest, IncrementNeedsNumbersOnBothSides) {

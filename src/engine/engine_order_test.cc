@@ -41,11 +41,7 @@ class EngineOrderTest : public ::testing::Test {
       boost::asio::co_spawn(world.context(), call(i, std::move(calls[i])),
                             [](std::exception_ptr) {});
     }
-    for (int i = 0; i < 1000 && done < out.size(); ++i) {
-      world.context().restart();
-      world.context().run_for(std::chrono::milliseconds{5});
-    }
-    EXPECT_EQ(done, out.size());
+    EXPECT_TRUE(world.run_until([&] { return done == out.size(); }));
     return out;
   }
 

@@ -3,10 +3,11 @@
 
 #include "tests/conformance/fault_vfs.h"
 
-#include <cstddef>
 #include <stdexcept>
 
 #include <sqlite3.h>
+
+#include "store/sqlite/vfs_forward.h"
 
 namespace state_engine::test {
 namespace {
@@ -16,19 +17,10 @@ struct FaultFile {
   FaultVfs* owner;
 };
 
-// Rounded, so that the real file behind it is aligned.
-constexpr std::size_t kHeadBytes =
-    (sizeof(FaultFile) + alignof(std::max_align_t) - 1) & ~(alignof(std::max_align_t) - 1);
+using Forwarded = sqlite::ForwardedFile<FaultFile>;
+FaultFile* ours(sqlite3_file* file) { return &Forwarded::head(file); }
+sqlite3_file* real(sqlite3_file* file) { return Forwarded::real(file); }
 
-FaultFile* ours(sqlite3_file* file) { return reinterpret_cast<FaultFile*>(file); }
-sqlite3_file* real(sqlite3_file* file) {
-  return reinterpret_cast<sqlite3_file*>(reinterpret_cast<char*>(file) + kHeadBytes);
-}
-
-int close_file(sqlite3_file* file) { return real(file)->pMethods->xClose(real(file)); }
-int read_file(sqlite3_file* file, void* out, int count, sqlite3_int64 at) {
-  return real(file)->pMethods->xRead(real(file), out, count, at);
-}
 int write_file(sqlite3_file* file, const void* data, int count, sqlite3_int64 at) {
   FaultVfs& owner = *ours(file)->owner;
   if (!owner.next_fails(false)) return real(file)->pMethods->xWrite(real(file), data, count, at);
@@ -45,54 +37,12 @@ int sync_file(sqlite3_file* file, int flags) {
   if (ours(file)->owner->next_fails(true)) return SQLITE_IOERR_FSYNC;
   return real(file)->pMethods->xSync(real(file), flags);
 }
-int file_size(sqlite3_file* file, sqlite3_int64* size) {
-  return real(file)->pMethods->xFileSize(real(file), size);
-}
-int lock_file(sqlite3_file* file, int level) {
-  return real(file)->pMethods->xLock(real(file), level);
-}
-int unlock_file(sqlite3_file* file, int level) {
-  return real(file)->pMethods->xUnlock(real(file), level);
-}
-int check_lock(sqlite3_file* file, int* out) {
-  return real(file)->pMethods->xCheckReservedLock(real(file), out);
-}
-int file_control(sqlite3_file* file, int op, void* arg) {
-  return real(file)->pMethods->xFileControl(real(file), op, arg);
-}
-int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(real(file)); }
-int device(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
-int shm_map(sqlite3_file* file, int page, int size, int extend, void volatile** out) {
-  return real(file)->pMethods->xShmMap(real(file), page, size, extend, out);
-}
-int shm_lock(sqlite3_file* file, int offset, int count, int flags) {
-  return real(file)->pMethods->xShmLock(real(file), offset, count, flags);
-}
-void shm_barrier(sqlite3_file* file) { real(file)->pMethods->xShmBarrier(real(file)); }
-int shm_unmap(sqlite3_file* file, int remove) {
-  return real(file)->pMethods->xShmUnmap(real(file), remove);
-}
-
 const sqlite3_io_methods* methods() {
   static const sqlite3_io_methods table = [] {
-    sqlite3_io_methods out{};
-    out.iVersion = 2;  // with shared memory, without memory-mapped pages
-    out.xClose = close_file;
-    out.xRead = read_file;
+    sqlite3_io_methods out = Forwarded::methods(2);
     out.xWrite = write_file;
     out.xTruncate = truncate_file;
     out.xSync = sync_file;
-    out.xFileSize = file_size;
-    out.xLock = lock_file;
-    out.xUnlock = unlock_file;
-    out.xCheckReservedLock = check_lock;
-    out.xFileControl = file_control;
-    out.xSectorSize = sector_size;
-    out.xDeviceCharacteristics = device;
-    out.xShmMap = shm_map;
-    out.xShmLock = shm_lock;
-    out.xShmBarrier = shm_barrier;
-    out.xShmUnmap = shm_unmap;
     return out;
   }();
   return &table;
@@ -122,7 +72,7 @@ FaultVfs::FaultVfs() : registration_(std::make_unique<Registration>()) {
   vfs = *sqlite3_vfs_find(nullptr);
   vfs.pNext = nullptr;
   vfs.zName = name_.c_str();
-  vfs.szOsFile += static_cast<int>(kHeadBytes);
+  vfs.szOsFile += static_cast<int>(Forwarded::kHeadBytes);
   vfs.pAppData = this;
   vfs.xOpen = open_file;
   // The others ignore the VFS they are called with, or find the system's by themselves.

@@ -143,6 +143,16 @@ void EngineWorld::poll(int handlers) {
   for (int i = 0; i < handlers; ++i) context_->poll_one();
 }
 
+bool EngineWorld::run_until(const std::function<bool()>& condition,
+                            std::chrono::milliseconds most) {
+  const auto end = std::chrono::steady_clock::now() + most;
+  while (!condition() && std::chrono::steady_clock::now() < end) {
+    context_->restart();
+    context_->run_for(std::chrono::milliseconds{5});
+  }
+  return condition();
+}
+
 void EngineWorld::settle() {
   context_->restart();
   context_->poll();

@@ -94,6 +94,11 @@ class EngineWorld {
   // Lets time pass, stopping at every timer on the way.
   void advance(std::chrono::milliseconds by);
 
+  // Lets real time pass until `condition` holds: for parts that have timers of their own. Returns
+  // whether it does.
+  bool run_until(const std::function<bool()>& condition,
+                 std::chrono::milliseconds most = std::chrono::seconds{20});
+
   // Runs `task` to its end. Nothing if it did not end.
   template <typename T>
   std::optional<T> run(boost::asio::awaitable<T> task) {

@@ -13,7 +13,6 @@ Exit code 1 if a benchmark failed, 130 if it was stopped.
 
 import argparse
 import contextlib
-import hashlib
 import json
 import os
 import pathlib
@@ -30,7 +29,6 @@ import plot  # noqa: E402  pylint: disable=wrong-import-position
 import summary  # noqa: E402  pylint: disable=wrong-import-position
 
 m = summary.m
-SKIPPED = 77
 # Seconds for one benchmark, and for all of them.
 LIMITS = {"quick": (150, 15 * 60), "full": (45 * 60, 60 * 60)}
 DOCUMENTS = ["docs/performance.md"]
@@ -52,13 +50,6 @@ def benchmarks(folder=ROOT / "bench"):
     return dict(sorted(found.items(), key=lambda item: item[0] == "growth"))
 
 
-def digest(*paths):
-    found = hashlib.sha256()
-    for path in paths:
-        found.update(path.read_bytes())
-    return found.hexdigest()[:16]
-
-
 def shared_code():
     """Every file of bench/ that is no benchmark of its own: helpers, other sides, C++ parts."""
     own = set(benchmarks().values())
@@ -69,8 +60,8 @@ def shared_code():
 
 def identity(program, form):
     """What must be the same for a report to stand for a run of now."""
-    return {"form": form, "binary": digest(pathlib.Path(m.harness.engine_binary())),
-            "benchmark": digest(program, *shared_code()),
+    return {"form": form, "binary": m.digest(m.harness.engine_binary()),
+            "benchmark": m.digest(program, *shared_code()),
             "machine": f"{m.cpu_name()}, {os.cpu_count()} cores, {platform.release()}"}
 
 
@@ -135,7 +126,7 @@ def measure(name, program, form, folder, wanted, limit):
     seconds = time.monotonic() - begin
     if code is None:
         return f"FAILED: not done within {limit:.0f} s"
-    if code == SKIPPED or code == 0 and not target.exists():
+    if code == m.SKIPPED or code == 0 and not target.exists():
         return "left out: its own words above say what is missing"
     if code != 0:
         target.unlink(missing_ok=True)

@@ -272,6 +272,23 @@ std::optional<EffectState> parse_effect_state(std::string_view text) {
   return std::nullopt;
 }
 
+// The current row of the state; its texts lie in the row, unchecked.
+Status read_state_columns(const Statement& row, PackedSnapshot& out) {
+  out.key = row.text(0);
+  out.value = row.text(1);
+  out.version = row.integer(2);
+  SE_RETURN_IF_ERROR(read_time_column(row, 3, "state", out.key, out.updated_at));
+  out.updated_by = row.text(4);
+  out.ttl = duration_of(row, 5);
+  SE_RETURN_IF_ERROR(read_optional_time(row, 6, "state", out.key, out.expires_at));
+  out.seq = row.integer(7);
+  out.mutation_id = row.text(8);
+  out.reason = row.text(9);
+  out.metadata = row.text(10);
+  out.deleted = row.integer(11) != 0;
+  return {};
+}
+
 // True for text that this program wrote: JSON in one line. What is not becomes an object, if it
 // can.
 bool is_own_text(std::string_view text) {
@@ -403,38 +420,29 @@ Result<LogEntry> read_log_entry(const Statement& row) {
 }
 
 Result<Snapshot> read_snapshot(const Statement& row) {
+  PackedSnapshot texts;
+  SE_RETURN_IF_ERROR(read_state_columns(row, texts));
   Snapshot snapshot;
-  snapshot.key = row.text(0);
+  snapshot.key = texts.key;
   auto value = parse_column(row, 1, "state", snapshot.key, "value");
   if (!value.ok()) return std::move(value).error();
   snapshot.value = std::move(*value);
-  snapshot.version = row.integer(2);
-  SE_RETURN_IF_ERROR(read_time_column(row, 3, "state", snapshot.key, snapshot.updated_at));
-  snapshot.updated_by = row.text(4);
-  snapshot.ttl = duration_of(row, 5);
-  SE_RETURN_IF_ERROR(read_optional_time(row, 6, "state", snapshot.key, snapshot.expires_at));
-  snapshot.seq = row.integer(7);
-  snapshot.mutation_id = row.text(8);
-  snapshot.reason = row.text(9);
+  snapshot.version = texts.version;
+  snapshot.updated_at = texts.updated_at;
+  snapshot.updated_by = texts.updated_by;
+  snapshot.ttl = texts.ttl;
+  snapshot.expires_at = texts.expires_at;
+  snapshot.seq = texts.seq;
+  snapshot.mutation_id = texts.mutation_id;
+  snapshot.reason = texts.reason;
   SE_RETURN_IF_ERROR(read_metadata(row, 10, "state", snapshot.key, snapshot.metadata));
-  snapshot.deleted = row.integer(11) != 0;
+  snapshot.deleted = texts.deleted;
   return snapshot;
 }
 
 Result<PackedRow> pack_snapshot(const Statement& row, SnapshotPage& page) {
   PackedSnapshot snapshot;
-  snapshot.key = row.text(0);
-  snapshot.value = row.text(1);
-  snapshot.version = row.integer(2);
-  SE_RETURN_IF_ERROR(read_time_column(row, 3, "state", snapshot.key, snapshot.updated_at));
-  snapshot.updated_by = row.text(4);
-  snapshot.ttl = duration_of(row, 5);
-  SE_RETURN_IF_ERROR(read_optional_time(row, 6, "state", snapshot.key, snapshot.expires_at));
-  snapshot.seq = row.integer(7);
-  snapshot.mutation_id = row.text(8);
-  snapshot.reason = row.text(9);
-  snapshot.metadata = row.text(10);
-  snapshot.deleted = row.integer(11) != 0;
+  SE_RETURN_IF_ERROR(read_state_columns(row, snapshot));
   PackedRow packed{snapshot.key, snapshot.expires_at};
   if (snapshot.deleted) packed.expires_at.reset();
   if (!SnapshotPage::fits(snapshot) || !is_packable(snapshot)) {

@@ -3,9 +3,7 @@
 
 #include "store/sqlite/wal_vfs.h"
 
-#include <algorithm>
 #include <atomic>
-#include <cstddef>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -13,6 +11,7 @@
 #include <sqlite3.h>
 
 #include "base/assert.h"
+#include "store/sqlite/vfs_forward.h"
 
 namespace state_engine::sqlite {
 namespace {
@@ -26,15 +25,9 @@ struct WalFile {
   sqlite3_int64 begin;  // where in the file `collected` starts
 };
 
-// Rounded, so that the real file behind it is aligned.
-constexpr std::size_t kHeadBytes =
-    (sizeof(WalFile) + alignof(std::max_align_t) - 1) & ~(alignof(std::max_align_t) - 1);
-
-WalFile& ours(sqlite3_file* file) { return *reinterpret_cast<WalFile*>(file); }
-
-sqlite3_file* real(sqlite3_file* file) {
-  return reinterpret_cast<sqlite3_file*>(reinterpret_cast<char*>(file) + kHeadBytes);
-}
+using Forwarded = ForwardedFile<WalFile>;
+WalFile& ours(sqlite3_file* file) { return Forwarded::head(file); }
+sqlite3_file* real(sqlite3_file* file) { return Forwarded::real(file); }
 
 // Writes what was collected. What fails is forgotten: SQLite ends the transaction it belongs to.
 int flush(sqlite3_file* file) {
@@ -98,42 +91,15 @@ int file_size(sqlite3_file* file, sqlite3_int64* size) {
   return real(file)->pMethods->xFileSize(real(file), size);
 }
 
-int lock_file(sqlite3_file* file, int level) {
-  return real(file)->pMethods->xLock(real(file), level);
-}
-
-int unlock_file(sqlite3_file* file, int level) {
-  return real(file)->pMethods->xUnlock(real(file), level);
-}
-
-int check_lock(sqlite3_file* file, int* out) {
-  return real(file)->pMethods->xCheckReservedLock(real(file), out);
-}
-
-int file_control(sqlite3_file* file, int op, void* arg) {
-  return real(file)->pMethods->xFileControl(real(file), op, arg);
-}
-
-int sector_size(sqlite3_file* file) { return real(file)->pMethods->xSectorSize(real(file)); }
-
-int device(sqlite3_file* file) { return real(file)->pMethods->xDeviceCharacteristics(real(file)); }
-
 const sqlite3_io_methods* methods() {
   static const sqlite3_io_methods kTable = [] {
-    sqlite3_io_methods out{};
-    out.iVersion = 1;  // a WAL has no shared memory of its own and is not mapped
+    sqlite3_io_methods out = Forwarded::methods(1);
     out.xClose = close_file;
     out.xRead = read_file;
     out.xWrite = write_file;
     out.xTruncate = truncate_file;
     out.xSync = sync_file;
     out.xFileSize = file_size;
-    out.xLock = lock_file;
-    out.xUnlock = unlock_file;
-    out.xCheckReservedLock = check_lock;
-    out.xFileControl = file_control;
-    out.xSectorSize = sector_size;
-    out.xDeviceCharacteristics = device;
     return out;
   }();
   return &kTable;
@@ -173,7 +139,7 @@ WalVfs::WalVfs(const std::string& base) : registration_(std::make_unique<Registr
   vfs = *below;
   vfs.pNext = nullptr;
   vfs.zName = name_.c_str();
-  vfs.szOsFile += static_cast<int>(kHeadBytes);
+  vfs.szOsFile += static_cast<int>(Forwarded::kHeadBytes);
   vfs.pAppData = below;
   vfs.xOpen = open_file;
   // The system's methods ignore the VFS they are called with, but those of a test's VFS may not.
