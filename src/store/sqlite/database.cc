@@ -37,7 +37,7 @@ const char* mode_pragmas(OpenMode mode) {
              "PRAGMA recursive_triggers=OFF;"
              "PRAGMA secure_delete=OFF;"
              "PRAGMA temp_store=MEMORY;"
-             "PRAGMA cache_size=-16384;";
+             "PRAGMA cache_size=-65536;";
     case OpenMode::kReader:
       return "PRAGMA wal_autocheckpoint=0;"
              "PRAGMA query_only=1;"
