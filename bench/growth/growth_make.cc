@@ -131,7 +131,8 @@ Status Maker::write_batch(std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) {
     builder.decide(next_proposal(head_.seq + i), origin, false, nullptr);
   }
-  const CommitBatch batch = builder.take();
+  const std::shared_ptr<const CommitBatch> taken = builder.take();
+  const CommitBatch& batch = *taken;
   SE_ASSERT(static_cast<std::int64_t>(batch.entries.size()) == count);
   const CommitReply reply = writer_->commit(batch);
   if (reply.outcome != CommitOutcome::kCommitted) {
