@@ -70,6 +70,9 @@ struct MessageFault {
   RpcError error;
 };
 
+// The member `name` if it is a string, where it lies.
+std::optional<std::string_view> find_text(const json::Object& object, std::string_view name);
+
 // Reads one message. An array (batch) is refused: no revision that we serve needs it.
 std::variant<Message, MessageFault> parse_message(std::string_view text);
 
