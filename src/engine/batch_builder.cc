@@ -29,8 +29,19 @@ BatchBuilder::BatchBuilder(DecisionEnvironment environment) : env_(std::move(env
 
 // ---- State as this batch sees it -------------------------------------------------------------
 
+void BatchBuilder::go_on_at(Timestamp now, std::chrono::nanoseconds monotonic_now) {
+  SE_ASSERT(now >= env_.now);
+  env_.now = now;
+  env_.monotonic_now = monotonic_now;
+}
+
+const SnapshotPtr* BatchBuilder::changed(std::string_view key) const {
+  if (const auto item = overlay_.find(key); item != overlay_.end()) return &item->second;
+  return env_.ahead != nullptr ? env_.ahead->changed(key) : nullptr;
+}
+
 SnapshotPtr BatchBuilder::latest(std::string_view key) const {
-  if (const auto item = overlay_.find(key); item != overlay_.end()) return item->second;
+  if (const SnapshotPtr* found = changed(key)) return *found;
   if (const auto item = unpacked_.find(key); item != unpacked_.end()) return item->second;
   SnapshotPtr found = env_.base.find(key);
   if (found != nullptr) unpacked_.emplace(found->key, found);
@@ -55,6 +66,7 @@ BatchBuilder::Mark BatchBuilder::mark() const {
 }
 
 void BatchBuilder::rollback(const Mark& mark) {
+  SE_ASSERT(mark.entries >= chained_);
   while (entries_.size() > mark.entries) {
     ids_.erase(entries_.back().proposal.id);
     entries_.pop_back();
@@ -86,10 +98,16 @@ void BatchBuilder::rollback(const Mark& mark) {
 
 // ---- Repetitions -----------------------------------------------------------------------------
 
+const LogEntry* BatchBuilder::own_record(const std::string& id) const {
+  const auto item = ids_.find(id);
+  if (item == ids_.end()) return nullptr;
+  return taken_ != nullptr ? &taken_->entries[item->second] : &entries_[item->second];
+}
+
 const LogEntry* BatchBuilder::record(const std::string& id, const LogEntry* known) const {
   if (known != nullptr) return known;
-  const auto item = ids_.find(id);
-  return item != ids_.end() ? &entries_[item->second] : nullptr;
+  if (const LogEntry* own = own_record(id)) return own;
+  return env_.ahead != nullptr ? env_.ahead->own_record(id) : nullptr;
 }
 
 MutationResult BatchBuilder::answer_again(const LogEntry& entry, const std::string& hash) const {
@@ -293,7 +311,7 @@ MutationResult BatchBuilder::accept(const Decision& decision, const PolicyRule* 
 }
 
 std::optional<Proposal> BatchBuilder::due_expiry(std::string_view key) const {
-  if (!overlay_.contains(key)) {
+  if (changed(key) == nullptr) {
     const SnapshotRef stored = env_.base.look(key);
     if (!stored || stored.deleted() || stored.visible_at(env_.now)) return std::nullopt;
   }
@@ -424,11 +442,12 @@ void BatchBuilder::apply_outcome(const Pending& cause, const RuleOutcome& outcom
 // ---- The batch -------------------------------------------------------------------------------
 
 std::vector<ChangeEvent> BatchBuilder::changes() const {
+  SE_ASSERT(taken_ != nullptr);
   std::vector<ChangeEvent> events;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
+  for (std::size_t i = 0; i < taken_->entries.size(); ++i) {
     if (afters_[i] == nullptr) continue;
-    const LogEntry& entry = entries_[i];
-    ChangeEvent event;
+    const LogEntry& entry = taken_->entries[i];
+    ChangeEvent& event = events.emplace_back();
     event.seq = entry.seq;
     event.engine_id = entry.engine_id;
     event.key = entry.proposal.key;
@@ -442,9 +461,14 @@ std::vector<ChangeEvent> BatchBuilder::changes() const {
     event.causation_id = entry.proposal.causation_id;
     event.correlation_id = entry.proposal.correlation_id;
     event.committed_at = entry.committed_at;
-    events.push_back(std::move(event));
   }
   return events;
+}
+
+std::vector<std::string> BatchBuilder::changed_keys() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, snapshot] : overlay_) keys.push_back(key);
+  return keys;
 }
 
 std::vector<std::string> BatchBuilder::keys_read_only() const {
@@ -468,27 +492,39 @@ std::vector<std::string> BatchBuilder::keys_read_only() const {
   return keys;
 }
 
-CommitBatch BatchBuilder::take() {
-  CommitBatch batch;
-  std::string previous = env_.head.hash;
-  batch.entries.reserve(entries_.size());
-  for (LogEntry& entry : entries_) {
-    entry.prev_hash = previous;
+void BatchBuilder::chain() {
+  for (; chained_ < entries_.size(); ++chained_) {
+    LogEntry& entry = entries_[chained_];
+    entry.prev_hash = chained_ == 0 ? env_.head.hash : entries_[chained_ - 1].hash;
     entry.hash = entry_hash(entry);
-    previous = entry.hash;
-    batch.entries.push_back(std::move(entry));
   }
-  for (auto& [key, snapshot] : overlay_) batch.snapshots.push_back(std::move(snapshot));
+}
+
+std::shared_ptr<CommitBatch> BatchBuilder::take() {
+  SE_ASSERT(taken_ == nullptr);
+  chain();
+  taken_ = std::make_shared<CommitBatch>();
+  CommitBatch& batch = *taken_;
+  batch.entries.reserve(entries_.size());
+  for (LogEntry& entry : entries_) batch.entries.push_back(std::move(entry));
+  entries_.clear();
+  batch.snapshots.reserve(overlay_.size());
+  for (const auto& [key, snapshot] : overlay_) batch.snapshots.push_back(snapshot);
   batch.effects = std::move(effects_);
   for (const auto& [name, value] : memories_) {
-    const Remembered* stored = env_.memories.find(name);
+    const Remembered* stored = remembered_before(name);
     if (stored != nullptr && stored->memory == value.memory) continue;  // only its change is new
     batch.rule_states.push_back(to_rule_state(name, value.memory));
   }
-  entries_.clear();
-  overlay_.clear();
-  ids_.clear();
-  return batch;
+  env_.ahead = nullptr;  // durable by now, and else a chain that never ends
+  return taken_;
+}
+
+StoreHead BatchBuilder::head() const {
+  SE_ASSERT(taken_ != nullptr);
+  if (taken_->entries.empty()) return env_.head;
+  const LogEntry& last = taken_->entries.back();
+  return {env_.head.engine_id, last.seq, last.hash, last.committed_at};
 }
 
 }  // namespace state_engine

@@ -1,8 +1,9 @@
 // BatchBuilder: decides proposals one after the other and gathers what one commit will write.
 //
 // Pure and synchronous: it reads a revision of the index, a policy, rules and a given time, and
-// changes nothing but itself (and rate tokens). Each proposal is decided against committed state
-// plus what earlier proposals of this batch decided. Rules run on each accepted change at once;
+// changes nothing but itself (and rate tokens). Each proposal is decided against committed state,
+// plus what a batch decided whose commit is under way, plus what earlier proposals of this batch
+// decided. Rules run on each accepted change at once;
 // what they derive is decided in the same pass, breadth first, in file order.
 //
 // Invariants: (I1) seq grows by one per entry, versions of a key by one per accepted entry.
@@ -20,6 +21,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,8 +41,13 @@
 
 namespace state_engine {
 
+class BatchBuilder;
+
 struct DecisionEnvironment {
   SnapshotView base;
+  // A batch that was taken and is not part of `base`; null = none. What is decided on top of it
+  // must not be committed before it, nor at all if it is not.
+  std::shared_ptr<const BatchBuilder> ahead;
   std::shared_ptr<const Policy> policy;
   RuleSetPtr rules;
   RateLimiter& rates;
@@ -54,6 +61,11 @@ struct DecisionEnvironment {
 class BatchBuilder final : private StateLookup, private MemoryLookup {
  public:
   explicit BatchBuilder(DecisionEnvironment environment);
+
+  // The time of what is decided.
+  Timestamp now() const { return env_.now; }
+  // What follows is decided at this time. REQUIRES: not before the time of what was decided.
+  void go_on_at(Timestamp now, std::chrono::nanoseconds monotonic_now);
 
   // Decides one proposal. `known` is the stored record of its id, or null. With a `fault`, which
   // the door found, it is recorded as rejected for that. A dry run answers the same and leaves no
@@ -73,10 +85,11 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   // a mutation of the engine's own key for it, the cause of all that the rule then does (I10).
   void end_wait(const std::string& name);
 
-  // What rules remember now, and which of them were run. REQUIRES: before take().
+  // What rules remember now, and which of them were run.
   const std::unordered_map<std::string, Remembered>& memories() const { return memories_; }
   const std::vector<RuleEvaluation>& evaluations() const { return evaluations_; }
 
+  // REQUIRES: before take(), as for size().
   bool empty() const { return entries_.empty(); }
 
   // Keys whose state decided something without being changed: refusals, what rules read, what
@@ -85,11 +98,21 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   std::vector<std::string> keys_read_only() const;
   std::size_t size() const { return entries_.size(); }
 
-  // Chains the entries and hands the batch over; the builder is then empty.
-  CommitBatch take();
+  // Hashes the entries so far, which can then not be rolled back; take() has less to do.
+  void chain();
 
-  // The changes of the accepted entries, in seq order. REQUIRES: before take().
+  // Chains the entries and hands the batch over, which must not change any more once others decide
+  // on top of it. Nothing can be decided here afterwards.
+  std::shared_ptr<CommitBatch> take();
+
+  // The end of the log after this batch. REQUIRES: after take().
+  StoreHead head() const;
+
+  // The changes of the accepted entries, in seq order. REQUIRES: after take().
   std::vector<ChangeEvent> changes() const;
+
+  // The keys that this batch changes.
+  std::vector<std::string> changed_keys() const;
 
  private:
   // What rollback() returns to.
@@ -130,6 +153,9 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   void rollback(const Mark& mark);
 
   SnapshotPtr latest(std::string_view key) const;
+  // What this batch or the one ahead made of `key`; null = neither changed it.
+  const SnapshotPtr* changed(std::string_view key) const;
+  const LogEntry* own_record(const std::string& id) const;
   const LogEntry* record(const std::string& id, const LogEntry* known) const;
   MutationResult answer_again(const LogEntry& entry, const std::string& hash) const;
 
@@ -158,6 +184,7 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   // Remembers what `outcome` says; `last` is the change as waits keep it, made when first needed.
   void remember(const Pending& cause, const RuleOutcome& outcome, LastChangePtr& last);
   const Remembered* remembered(const std::string& name) const;
+  const Remembered* remembered_before(const std::string& name) const;
   void set_memory(const std::string& name, Remembered value);
   void record_firing(const std::string& name, const Remembered& ended, const RuleOutcome& outcome);
   std::vector<Effect> effects_since(std::size_t from) const;
@@ -174,9 +201,11 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
                                       bool dry_run, std::size_t failed, MutationResult cause);
 
   DecisionEnvironment env_;
-  std::deque<LogEntry> entries_;      // references stay valid while it grows
-  std::vector<SnapshotPtr> befores_;  // per entry: what readers saw before; for changes()
-  std::vector<SnapshotPtr> afters_;   // per entry: the new snapshot; null if rejected
+  std::deque<LogEntry> entries_;        // references stay valid while it grows
+  std::size_t chained_ = 0;             // how many of them have their hashes
+  std::shared_ptr<CommitBatch> taken_;  // has the entries after take()
+  std::vector<SnapshotPtr> befores_;    // per entry: what readers saw before; for changes()
+  std::vector<SnapshotPtr> afters_;     // per entry: the new snapshot; null if rejected
   std::vector<Effect> effects_;
   std::map<std::string, SnapshotPtr, std::less<>> overlay_;
   // Snapshots of the base revision that decisions looked at, as objects.

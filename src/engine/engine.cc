@@ -1,5 +1,4 @@
-// The writer is not a thread that waits but a coroutine that exists while there is work: submit()
-// starts drain(), which ends when the queue is empty. While a group commits, the next one gathers.
+// Proposals in and answers out, what becomes of a commit, time. The writer is in group_commit.cc.
 
 #include "engine/engine.h"
 
@@ -25,10 +24,6 @@ constexpr std::chrono::milliseconds kRetryAfter{100};
 constexpr std::chrono::milliseconds kRetryAfterStoreFault{1000};
 constexpr std::chrono::milliseconds kLookAgain{20};
 constexpr std::size_t kExpiriesTogether = 64;
-
-std::size_t bytes_of(const Proposal& proposal) {
-  return proposal.value ? json::written_bytes(*proposal.value) : 0;
-}
 
 }  // namespace
 
@@ -136,6 +131,7 @@ void Engine::fail(std::string message) {
   failed_ = true;
   accepting_ = false;
   outbox_.stop();  // what is undelivered stays in the store, for the next start
+  wake_drain();
   deps_.observer.on_store(message);
   deps_.log.error("the engine stops", {{"error", message}});
   if (deps_.on_fatal) deps_.on_fatal(std::move(message));
@@ -192,7 +188,10 @@ void Engine::submit(Work work) {
   }
   queue_.push_back(std::move(work));
   deps_.observer.on_queue(queue_.size());
-  if (draining_) return;
+  if (draining_) {
+    if (is_worth_deciding()) wake_drain();
+    return;
+  }
   draining_ = true;
   spawn([this] { return drain(); });
 }
@@ -239,231 +238,7 @@ void Engine::answer(std::vector<Work>& group) {
   }
 }
 
-// ---- The writer ------------------------------------------------------------------------------
-
-Engine::Awaitable<void> Engine::drain() {
-  while ((!queue_.empty() || waits_are_due()) && !failed_) {
-    co_await write_group(take_group());
-  }
-  draining_ = false;
-  if (!failed_) co_return;
-  for (Work& work : queue_) refuse(work, "The engine has stopped after a fault of its store");
-  queue_.clear();
-}
-
-std::vector<Engine::Work> Engine::take_group() {
-  std::vector<Work> group;
-  std::size_t bytes = 0;
-  while (!queue_.empty() && group.size() < limits::kCommitBatchMax &&
-         bytes < limits::kCommitBatchBytesMax) {
-    const Work& next = queue_.front();
-    if (const auto* single = std::get_if<SingleWork>(&next.what)) {
-      bytes += bytes_of(single->proposal);
-    } else if (const auto* transaction = std::get_if<TransactionWork>(&next.what)) {
-      for (const Proposal& member : transaction->transaction.members) bytes += bytes_of(member);
-    } else if (const auto* sequence = std::get_if<SequenceWork>(&next.what)) {
-      for (const Submission& item : sequence->items) bytes += bytes_of(item.proposal);
-    }
-    group.push_back(std::move(queue_.front()));
-    queue_.pop_front();
-  }
-  deps_.observer.on_queue(queue_.size());
-  return group;
-}
-
-Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Work>& group) {
-  std::vector<std::string> ids;
-  for (const Work& work : group) {
-    if (work.options.fresh_id) continue;
-    if (const auto* single = std::get_if<SingleWork>(&work.what)) {
-      ids.push_back(single->proposal.id);
-    } else if (const auto* transaction = std::get_if<TransactionWork>(&work.what)) {
-      for (const Proposal& member : transaction->transaction.members) ids.push_back(member.id);
-    } else if (const auto* sequence = std::get_if<SequenceWork>(&work.what)) {
-      for (const Submission& item : sequence->items) ids.push_back(item.proposal.id);
-    }
-  }
-  Records records;
-  if (ids.empty()) co_return records;
-  auto found = co_await deps_.store.lookup(ids);
-  if (!found.ok()) co_return found.error();
-  SE_ASSERT(found->size() == ids.size());
-  for (std::size_t i = 0; i < ids.size(); ++i) {
-    if ((*found)[i]) records.emplace(ids[i], std::move(*(*found)[i]));
-  }
-  co_return records;
-}
-
-void Engine::decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder) {
-  const auto record = [&](const std::string& id) -> const LogEntry* {
-    const auto item = records.find(id);
-    return item != records.end() ? &item->second : nullptr;
-  };
-  for (Work& work : group) {
-    if (auto* single = std::get_if<SingleWork>(&work.what)) {
-      const auto& fault = work.options.fault;
-      single->result = builder.decide(single->proposal, work.origin, work.options.dry_run,
-                                      record(single->proposal.id), fault ? &*fault : nullptr);
-    } else if (auto* transaction = std::get_if<TransactionWork>(&work.what)) {
-      std::vector<const LogEntry*> known;
-      known.reserve(transaction->transaction.members.size());
-      for (const Proposal& member : transaction->transaction.members) {
-        known.push_back(record(member.id));
-      }
-      transaction->result = builder.decide_transaction(transaction->transaction, work.origin,
-                                                       work.options.dry_run, known);
-    } else if (auto* sequence = std::get_if<SequenceWork>(&work.what)) {
-      decide_sequence(*sequence, records, builder);
-    } else if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) {
-      for (const std::string& key : expiry->keys) builder.expire_if_due(key);
-    }
-  }
-}
-
-void Engine::refuse_group(std::vector<Work>& group, std::string_view why) {
-  for (Work& work : group) {
-    if (const auto* expiry = std::get_if<ExpiryWork>(&work.what)) requeue_expiries(expiry->keys);
-    refuse(work, why);
-  }
-}
-
-Engine::Awaitable<std::unique_ptr<Engine::Decided>> Engine::decide_surely(std::vector<Work>& group,
-                                                                          const Records& records) {
-  std::set<std::string> sure;
-  while (true) {
-    const Timestamp now = clock_.now();
-    if (memories_.rules() != config_.rules) {
-      memories_.adopt(config_.rules, memories_.rules().get(), index_.view(), now);
-      deps_.expiry_timer.wake();
-    }
-    auto decided = std::make_unique<Decided>(
-        DecisionEnvironment{index_.view(), config_.policy, config_.rules, rates_, memories_,
-                            deps_.random, head_, now, clock_.monotonic_now()});
-    if (is_shared()) decided->rates_before = rates_;
-    decided->waits = end_waits(decided->builder, now);
-    decide_group(group, records, decided->builder);
-    if (!is_shared()) co_return decided;
-    std::vector<std::string> unsure;
-    for (std::string& key : unguarded_keys(group, decided->builder)) {
-      if (sure.insert(key).second) unsure.push_back(std::move(key));
-    }
-    if (unsure.empty()) co_return decided;
-    undo(*decided);
-    const Status refreshed = co_await refresh(std::move(unsure), 0);
-    if (!refreshed.ok()) {
-      deps_.observer.on_store(refreshed.error().message);
-      co_return nullptr;
-    }
-  }
-}
-
-Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
-  auto records = co_await look_up(group);
-  Status in_step;
-  if (!records.ok()) {
-    in_step = records.error();
-  } else if (resynchronize_) {
-    in_step = co_await resynchronize();
-  }
-  std::unique_ptr<Decided> decided;
-  if (in_step.ok()) {
-    warn_if_clock_jumped();
-    decided = co_await decide_surely(group, *records);
-  } else {
-    deps_.observer.on_store(in_step.error().message);
-  }
-  if (decided == nullptr) {
-    store_refused_ = true;
-    refuse_group(group, "The store does not answer");
-    co_return;
-  }
-  BatchBuilder& builder = decided->builder;
-  if (builder.empty()) {
-    install_rules(builder, false);
-    answer(group);
-    co_return;
-  }
-#ifdef SE_PLANTED_ACK_BEFORE_COMMIT
-  answer(group);  // A planted bug (I4): the crash tests must find it.
-#endif
-  const std::vector<ChangeEvent> changes = builder.changes();
-  CommitBatch built = builder.take();
-  memories_.add_unsaved(built.rule_states);
-  const auto batch = std::make_shared<const CommitBatch>(std::move(built));
-  const CommitOutcome outcome = co_await commit(batch);
-  if (outcome == CommitOutcome::kCommitted) {
-    install(*batch, changes);
-    install_rules(builder, true);
-#ifndef SE_PLANTED_ACK_BEFORE_COMMIT
-    answer(group);
-#endif
-    co_return;
-  }
-  // Else nobody is answered: the next start reads the truth, and the same ids get it then.
-  if (!failed_) co_await after_failed_commit(std::move(group), *decided, *batch, outcome);
-}
-
-void Engine::requeue_expiries(const std::vector<std::string>& keys) {
-  const Timestamp now = clock_.now();
-  for (const std::string& key : keys) {
-    const SnapshotPtr still = index_.view().find(key);
-    // One whose deadline is ahead has never left the queue.
-    if (still == nullptr || still->deleted || still->visible_at(now)) continue;
-    expiry_.add(*still);
-    expiries_refused_ = true;
-  }
-  if (expiries_refused_) deps_.expiry_timer.wake();
-}
-
-Engine::Awaitable<CommitOutcome> Engine::commit(std::shared_ptr<const CommitBatch> batch) {
-  const auto begin = clock_.monotonic_now();
-  CommitReply reply = co_await deps_.store.commit(batch);
-  if (reply.outcome == CommitOutcome::kUnknown) {
-    deps_.log.error("the outcome of a commit is unknown", {{"error", reply.message}});
-    if (reply.fatal) {
-      fail(reply.message);
-      co_return CommitOutcome::kUnknown;
-    }
-    if (is_shared()) {
-      // The store has looked for as long as it may. It goes on under another engine id, so that
-      // this process need not end for it.
-      store_refused_ = resynchronize_ = true;
-      deps_.observer.on_store(reply.message);
-      co_return CommitOutcome::kUnknown;
-    }
-    reply.outcome = co_await resolve(*batch);
-    if (reply.outcome == CommitOutcome::kUnknown) {
-      fail("the outcome of a commit could not be found out: " + reply.message);
-      co_return reply.outcome;
-    }
-  }
-  if (reply.outcome == CommitOutcome::kStale || reply.outcome == CommitOutcome::kTooLarge) {
-    // It is tried again, after a look at the store or in parts.
-    if (reply.outcome == CommitOutcome::kStale) deps_.observer.on_stale();
-  } else if (reply.outcome == CommitOutcome::kCommitted) {
-    deps_.observer.on_commit(batch->entries.size(), clock_.monotonic_now() - begin);
-    if (std::exchange(store_refused_, false)) {
-      deps_.log.info("the store accepts commits again", {});
-      deps_.observer.on_store("");
-    }
-  } else {
-    if (!std::exchange(store_refused_, true)) {
-      deps_.log.error("the store refused a commit", {{"error", reply.message}});
-    }
-    deps_.observer.on_store(reply.message);
-  }
-  co_return reply.outcome;
-}
-
-// A batch is durable as a whole or not at all, so that one id tells for all (I15).
-Engine::Awaitable<CommitOutcome> Engine::resolve(const CommitBatch& batch) {
-  std::vector<std::string> ids{batch.entries.front().proposal.id};
-  auto found = co_await deps_.store.lookup(std::move(ids));
-  if (!found.ok()) co_return CommitOutcome::kUnknown;
-  const auto& entry = found->front();
-  co_return entry && entry->hash == batch.entries.front().hash ? CommitOutcome::kCommitted
-                                                               : CommitOutcome::kNotCommitted;
-}
+// ---- What was committed -----------------------------------------------------------------------
 
 void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> changes) {
   SE_ASSERT(is_shared() || batch.entries.front().seq == head_.seq + 1);
@@ -496,6 +271,18 @@ void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> chan
 void Engine::start_outbox() {
   if (outbox_.running() || !outbox_.has_work() || stopping_) return;
   spawn([this] { return outbox_.run(); });
+}
+
+void Engine::requeue_expiries(const std::vector<std::string>& keys) {
+  const Timestamp now = clock_.now();
+  for (const std::string& key : keys) {
+    const SnapshotPtr still = index_.view().find(key);
+    // One whose deadline is ahead has never left the queue.
+    if (still == nullptr || still->deleted || still->visible_at(now)) continue;
+    expiry_.add(*still);
+    expiries_refused_ = true;
+  }
+  if (expiries_refused_) deps_.expiry_timer.wake();
 }
 
 Engine::Awaitable<void> Engine::watch_expiry() {

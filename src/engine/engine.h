@@ -1,10 +1,11 @@
 // Engine: the single writer, and the readers' way to committed state.
 //
-// All decisions are made on one strand, in groups: while one group commits, the next gathers in a
-// bounded queue (group commit). A proposer is answered after its group is durable, never before
-// (I4). A commit that surely failed answers `unavailable`; one whose outcome is unknown is resolved
-// by looking the ids up (I15), and if even that fails the engine stops for good and calls on_fatal:
-// the owner ends the process, and the next start reads the truth from the store.
+// All decisions are made on one strand, in groups: while one group commits, the next gathers and is
+// decided on top of it (group commit; group_commit.cc). A proposer is answered after its group is
+// durable, never before (I4). A commit that surely failed answers `unavailable`; one whose outcome
+// is unknown is resolved by looking the ids up (I15), and if even that fails the engine stops for
+// good and calls on_fatal: the owner ends the process, and the next start reads the truth from the
+// store.
 //
 // Ownership: the dependencies outlive the engine.
 // Threads:   propose, propose_transaction, view, now, history, explain: from any thread or
@@ -148,15 +149,32 @@ class Engine {
 
   void submit(Work work);
   void spawn(std::function<Awaitable<void>()> task);
-  Awaitable<void> drain();
-  std::vector<Work> take_group();
-  Awaitable<void> write_group(std::vector<Work> group);
-  Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
-  // Decides the group; on a shared store again until all that the decisions rest on has been
-  // refreshed (null if that failed).
+
+  // The writer (group_commit.cc).
   struct Decided;
-  Awaitable<std::unique_ptr<Decided>> decide_surely(std::vector<Work>& group,
-                                                    const Records& records);
+  struct Group;
+  Awaitable<void> drain();
+  // Takes what waits, up to the bounds of one commit, to what the group has.
+  std::vector<Work> take_works(Group& group);
+  bool has_room(const Group& group) const;
+  // Decides what waits, on top of `ahead`, whose commit is under way (null = none); returns when
+  // that commit has ended. Null if nothing waited.
+  Awaitable<std::shared_ptr<Group>> prepare(std::shared_ptr<const Group> ahead);
+  Awaitable<void> wait_for_work(const Group& ahead, const Group* group);
+  std::shared_ptr<Group> open_group(const Group* ahead);
+  // Whether what waits may be decided while `ahead` commits, as part of `group` (null = a new one).
+  bool may_decide_on(const Group& ahead, const Group* group) const;
+  // False once the configuration is another than the group's.
+  bool decided_by_now(const Group& group) const;
+  // True if so much waits that it should be decided while another group commits.
+  bool is_worth_deciding() const;
+  Awaitable<void> decide_into(Group& group, std::vector<Work> works);
+  void begin_commit(const std::shared_ptr<Group>& group);
+  void conclude(Group& group);
+  void give_up(Group& group);
+  void wake_drain();
+  std::shared_ptr<Decided> open_decision(std::shared_ptr<const BatchBuilder> ahead);
+  Awaitable<Result<Records>> look_up(const std::vector<Work>& group);
   static void decide_sequence(SequenceWork& sequence, const Records& records,
                               BatchBuilder& builder);
   void decide_group(std::vector<Work>& group, const Records& records, BatchBuilder& builder);
@@ -181,7 +199,11 @@ class Engine {
   void refuse(Work& work, std::string_view why);
   void refuse_group(std::vector<Work>& group, std::string_view why);
 
-  // Stores that other engines write to (engine_shared.cc).
+  // Stores that other engines write to (engine_shared.cc). A group is decided again until all that
+  // the decisions rest on has been refreshed (null if that failed).
+  Awaitable<void> write_group(std::vector<Work> group);
+  Awaitable<std::shared_ptr<Decided>> decide_surely(std::vector<Work>& group,
+                                                    const Records& records);
   Awaitable<Status> refresh(std::vector<std::string> keys, int attempt);
   void absorb(const std::string& key, const SnapshotPtr& snapshot);
   std::vector<std::string> absorb(const std::vector<RuleState>& states);
@@ -231,6 +253,7 @@ class Engine {
   std::vector<ChangeListener> listeners_;
   std::deque<Work> queue_;
   bool draining_ = false;
+  std::function<void()> drain_waits_;  // wakes drain(), if it waits
   bool accepting_ = false;
   bool failed_ = false;
   bool stopping_ = false;

@@ -462,7 +462,8 @@ TEST_F(EngineFaultTest, NothingIsVisibleBeforeTheCommit) {
 TEST_F(EngineFaultTest, AFullQueueRefusesAndStopDrainsTheRest) {
   world.store->hold_commits();
   std::vector<std::shared_ptr<std::optional<MutationResult>>> answers;
-  const std::size_t count = limits::kEngineQueueMax + 2;
+  // One commits, so many are decided on top of it, so many wait; one is too many.
+  const std::size_t count = 1 + limits::kCommitBatchMax + limits::kEngineQueueMax + 1;
   for (std::size_t i = 0; i < count; ++i) {
     answers.push_back(world.send(proposal_of(fmt::format("m{}", i), "x")));
   }

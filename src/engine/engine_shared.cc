@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -144,6 +145,67 @@ std::vector<std::string> Engine::unguarded_keys(const std::vector<Work>& group,
     }
   }
   return keys;
+}
+
+Engine::Awaitable<std::shared_ptr<Engine::Decided>> Engine::decide_surely(std::vector<Work>& group,
+                                                                          const Records& records) {
+  std::set<std::string> sure;
+  while (true) {
+    auto decided = open_decision(nullptr);
+    decided->rates_before = rates_;
+    decided->waits = end_waits(decided->builder, decided->builder.now());
+    decide_group(group, records, decided->builder);
+    std::vector<std::string> unsure;
+    for (std::string& key : unguarded_keys(group, decided->builder)) {
+      if (sure.insert(key).second) unsure.push_back(std::move(key));
+    }
+    if (unsure.empty()) co_return decided;
+    undo(*decided);
+    const Status refreshed = co_await refresh(std::move(unsure), 0);
+    if (!refreshed.ok()) {
+      deps_.observer.on_store(refreshed.error().message);
+      co_return nullptr;
+    }
+  }
+}
+
+Engine::Awaitable<void> Engine::write_group(std::vector<Work> group) {
+  auto records = co_await look_up(group);
+  Status in_step;
+  if (!records.ok()) {
+    in_step = records.error();
+  } else if (resynchronize_) {
+    in_step = co_await resynchronize();
+  }
+  std::shared_ptr<Decided> decided;
+  if (in_step.ok()) {
+    warn_if_clock_jumped();
+    decided = co_await decide_surely(group, *records);
+  } else {
+    deps_.observer.on_store(in_step.error().message);
+  }
+  if (decided == nullptr) {
+    store_refused_ = true;
+    refuse_group(group, "The store does not answer");
+    co_return;
+  }
+  BatchBuilder& builder = decided->builder;
+  if (builder.empty()) {
+    install_rules(builder, false);
+    answer(group);
+    co_return;
+  }
+  const std::shared_ptr<CommitBatch> batch = builder.take();
+  memories_.add_unsaved(batch->rule_states);
+  const CommitOutcome outcome = co_await commit(batch);
+  if (outcome == CommitOutcome::kCommitted) {
+    install(*batch, builder.changes());
+    install_rules(builder, true);
+    answer(group);
+    co_return;
+  }
+  // Else nobody is answered: the next start reads the truth, and the same ids get it then.
+  if (!failed_) co_await after_failed_commit(std::move(group), *decided, *batch, outcome);
 }
 
 void Engine::undo(const Decided& decided) {

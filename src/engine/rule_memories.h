@@ -74,6 +74,7 @@ class RuleMemories {
 
   // What was changed without a commit, to be written with the next one.
   void mark_unsaved(const std::string& name) { unsaved_.insert(name); }
+  bool has_unsaved() const { return !unsaved_.empty(); }
   void add_unsaved(std::vector<RuleState>& states) const;
   void saved(const std::vector<RuleState>& states);
 

@@ -46,7 +46,15 @@ Proposal firing_proposal(const Rule& rule, const LastChange& last, const RuleMem
 
 const Remembered* BatchBuilder::remembered(const std::string& name) const {
   const auto item = memories_.find(name);
-  return item != memories_.end() ? &item->second : env_.memories.find(name);
+  return item != memories_.end() ? &item->second : remembered_before(name);
+}
+
+const Remembered* BatchBuilder::remembered_before(const std::string& name) const {
+  if (env_.ahead != nullptr) {
+    const auto item = env_.ahead->memories_.find(name);
+    if (item != env_.ahead->memories_.end()) return &item->second;
+  }
+  return env_.memories.find(name);
 }
 
 std::optional<RuleMemory> BatchBuilder::memory(std::string_view rule_id,

@@ -32,6 +32,24 @@ class ResetOnExit {
   Statement& statement_;
 };
 
+// Several reads of one revision, whose locks are taken once.
+class ReadTransaction {
+ public:
+  ReadTransaction(Statement& begin, Statement& end) : end_(end), code_(begin.run()) {}
+  ReadTransaction(const ReadTransaction&) = delete;
+  ReadTransaction& operator=(const ReadTransaction&) = delete;
+  // Without a write there is nothing that could fail to be written.
+  ~ReadTransaction() {
+    if (code_ == SQLITE_OK) end_.run();
+  }
+
+  int code() const { return code_; }
+
+ private:
+  Statement& end_;
+  int code_;
+};
+
 std::int64_t to_limit(std::size_t limit) {
   constexpr auto kMax = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
   return static_cast<std::int64_t>(std::min(limit, kMax));
@@ -151,6 +169,14 @@ Result<StoreHead> Reader::head() {
 Result<std::vector<std::optional<LogEntry>>> Reader::lookup(const std::vector<std::string>& ids) {
   auto select = statement(fmt::format("SELECT {} FROM mutation_log WHERE id = ?1", kLogColumns));
   if (!select.ok()) return std::move(select).error();
+  auto begin = statement("BEGIN");
+  if (!begin.ok()) return std::move(begin).error();
+  auto end = statement("COMMIT");
+  if (!end.ok()) return std::move(end).error();
+  const ReadTransaction transaction(**begin, **end);
+  if (transaction.code() != SQLITE_OK) {
+    return database_.to_error(transaction.code(), "look mutations up");
+  }
   std::vector<std::optional<LogEntry>> out;
   out.reserve(ids.size());
   for (const std::string& id : ids) {
