@@ -7,7 +7,6 @@
 
 #include <array>
 #include <charconv>
-#include <ctime>
 #include <exception>
 #include <utility>
 
@@ -19,6 +18,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "net/http_clock.h"
 #include "net/plain_request.h"
 #include "net/websocket_accept.h"
 
@@ -39,30 +39,6 @@ constexpr std::chrono::milliseconds kWatchAfter{50};
 
 std::int64_t to_ns(HttpConnection::SteadyTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
-
-// The steady clock as of the last tick of the kernel, at most 10 ms ago: deadlines are looked at no
-// more often than that, and each request sets several.
-std::int64_t coarse_now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
-  return std::int64_t{now.tv_sec} * kNsPerSecond + now.tv_nsec;
-}
-
-// The Date field of RFC 9110, formatted once a second per thread.
-std::string_view date_now() {
-  thread_local std::time_t cached_second = -1;
-  thread_local std::array<char, 40> text{};
-  thread_local std::size_t length = 0;
-  const std::time_t now = std::time(nullptr);
-  if (now != cached_second) {
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    cached_second = now;
-  }
-  return {text.data(), length};
 }
 
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }

@@ -110,6 +110,12 @@ std::string error_text(std::string_view id, const RpcError& error) {
   return out;
 }
 
+std::string reply_begin(std::string_view id) {
+  std::string out = R"({"jsonrpc":"2.0","id":)";
+  out.append(id).append(R"(,"result":{)");
+  return out;
+}
+
 std::string result_text(std::string_view id, std::string_view result) {
   std::string out;
   out.reserve(result.size() + id.size() + 40);

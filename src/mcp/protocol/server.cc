@@ -52,13 +52,6 @@ RpcError invalid_params(std::string message) {
   return {rpc::kInvalidParams, std::move(message), nullptr};
 }
 
-// An answer up to the members of its result.
-std::string reply_begin(std::string_view id) {
-  std::string out = R"({"jsonrpc":"2.0","id":)";
-  out.append(id).append(R"(,"result":{)");
-  return out;
-}
-
 // What a method came to: members of the result object as text, or an error.
 struct Outcome {
   std::string members;
