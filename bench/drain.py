@@ -3,8 +3,8 @@
 
     ./dev bench drain [--quick | --full] [--json FILE]
 
-A nats-server with file storage holds N proposals before anybody consumes: 5,000 (--quick), 20,000,
-or 100,000 (--full). Both sides take over the same durable (push, explicit acks, 1,000 messages
+A nats-server with file storage holds N proposals before anybody consumes: 20,000 (--quick) or
+100,000. Both sides take over the same durable (push, explicit acks, 1,000 messages
 unsettled at most) of a stream made alike, in turns, on a fresh stream each time. Time counts from
 the first delivery until the server says that nothing is left to settle: the engine has committed
 each mutation to SQLite (synchronous=FULL) by then, the bare consumer (C++, the same client library)
@@ -46,7 +46,7 @@ def start_of(client):
 
 
 def end_of(client):
-    return rig.poll(lambda: rig.backlog_left(client)[1] == 0, 600, "the backlog", 0.01)
+    return rig.poll(lambda: rig.backlog_left(client)[1] == 0, 600, "the backlog", 0.002)
 
 
 def measure_engine(server, directory, count):
@@ -131,7 +131,7 @@ def main():
         return m.SKIPPED
     m.require()
     peer = rig.build("bench_nats_peer")
-    count, rounds = (5000, 1) if options.quick else (100_000, 3)
+    count, rounds = (20_000, 1) if options.quick else (100_000, 3)
     facts = m.machine_facts(nats=[rig.need_server(), "--version"])
     with m.scratch() as directory, rig.server(directory / "nats") as server:
         sides = {"engine": lambda: measure_engine(server, directory, count),

@@ -43,7 +43,7 @@ void BusSide::attach(Engine& engine, StateStore& store) {
     publisher_ = std::make_unique<LogPublisher>(store, engine, *bus_,
                                                 service_.runtime().make_strand(), service_.log());
     engine.add_change_listener(
-        [this](std::span<const ChangeEvent> changes) { publisher_->on_changes(changes); });
+        [this](std::span<const CommittedChange> changes) { publisher_->on_changes(changes); });
   }
   IntakeEvents events;
   if (nats_ != nullptr) {

@@ -43,24 +43,6 @@ BusMessage message_of(std::string_view subject, std::string id, const json::Obje
   return out;
 }
 
-ChangeEvent change_event(const LogEntry& entry, json::Value prev) {
-  ChangeEvent out;
-  out.seq = entry.seq;
-  out.engine_id = entry.engine_id;
-  out.key = entry.proposal.key;
-  out.op = entry.proposal.op;
-  out.version = entry.resulting_version.value_or(0);
-  if (entry.resulting_value) out.value = *entry.resulting_value;
-  out.prev = std::move(prev);
-  out.actor = entry.proposal.actor;
-  out.reason = entry.proposal.reason;
-  out.mutation_id = entry.proposal.id;
-  out.causation_id = entry.proposal.causation_id;
-  out.correlation_id = entry.proposal.correlation_id;
-  out.committed_at = entry.committed_at;
-  return out;
-}
-
 }  // namespace
 
 LogPublisher::LogPublisher(StateStore& store, Engine& engine, Bus& bus,
@@ -76,11 +58,14 @@ LogPublisher::LogPublisher(StateStore& store, Engine& engine, Bus& bus,
 
 LogPublisher::~LogPublisher() { SE_ASSERT(tasks_.running() == 0); }
 
-void LogPublisher::on_changes(std::span<const ChangeEvent> changes) {
+void LogPublisher::on_changes(std::span<const CommittedChange> changes) {
   if (store_.shared() != nullptr) {
     // There each look into the log is a request over the network.
     const std::lock_guard lock(mutex_);
-    for (const ChangeEvent& change : changes) recent_.emplace(change.seq, change);
+    for (const CommittedChange& change : changes) {
+      json::Value before = change.before != nullptr ? change.before->value : json::Value();
+      recent_.emplace(change.entry.seq, change_event(change.entry, std::move(before)));
+    }
     // What is forgotten here is read from the log.
     while (recent_.size() > kRecentMax) recent_.erase(recent_.begin());
   }

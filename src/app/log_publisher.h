@@ -42,7 +42,7 @@ class LogPublisher {
 
   // Says that there is something new, and keeps what would be costly to read. For
   // add_change_listener.
-  void on_changes(std::span<const ChangeEvent> changes);
+  void on_changes(std::span<const CommittedChange> changes);
   // Says that there may be something new.
   void wake() const { wake_.notify(); }
   // Publishes an answer that is no new record, for a proposer that missed the first one.

@@ -9,12 +9,12 @@
 namespace state_engine {
 namespace {
 
-// The longest prefix of `text` of at most `most` bytes that ends between characters.
-std::string cut(const std::string& text, std::size_t most) {
-  if (text.size() <= most) return text;
+// Leaves the longest prefix of at most `most` bytes that ends between characters.
+void cut(std::string& text, std::size_t most) {
+  if (text.size() <= most) return;
   std::size_t end = most;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return text.substr(0, end);
+  text.resize(end);
 }
 
 }  // namespace
@@ -75,14 +75,32 @@ std::optional<PolicyDenial> version_denial(const Proposal& proposal, const Snaps
                       fmt::format("Version mismatch: expected {}, found {}", expected, found)};
 }
 
+ChangeEvent change_event(const LogEntry& entry, json::Value prev) {
+  ChangeEvent out;
+  out.seq = entry.seq;
+  out.engine_id = entry.engine_id;
+  out.key = entry.proposal.key;
+  out.op = entry.proposal.op;
+  out.version = entry.resulting_version.value_or(0);
+  if (entry.resulting_value) out.value = *entry.resulting_value;
+  out.prev = std::move(prev);
+  out.actor = entry.proposal.actor;
+  out.reason = entry.proposal.reason;
+  out.mutation_id = entry.proposal.id;
+  out.causation_id = entry.proposal.causation_id;
+  out.correlation_id = entry.proposal.correlation_id;
+  out.committed_at = entry.committed_at;
+  return out;
+}
+
 Proposal bounded(const Proposal& proposal) {
   Proposal out = proposal;
-  out.key = cut(out.key, limits::kKeyBytesMax);
-  out.actor = cut(out.actor, limits::kActorBytesMax);
-  out.reason = cut(out.reason, limits::kReasonBytesMax);
-  out.correlation_id = cut(out.correlation_id, limits::kTraceBytesMax);
-  out.causation_id = cut(out.causation_id, limits::kTraceBytesMax);
-  out.traceparent = cut(out.traceparent, limits::kTraceBytesMax);
+  cut(out.key, limits::kKeyBytesMax);
+  cut(out.actor, limits::kActorBytesMax);
+  cut(out.reason, limits::kReasonBytesMax);
+  cut(out.correlation_id, limits::kTraceBytesMax);
+  cut(out.causation_id, limits::kTraceBytesMax);
+  cut(out.traceparent, limits::kTraceBytesMax);
   if (out.value && json::written_bytes(*out.value) > limits::kValueBytesMax) out.value.reset();
   if (json::written_bytes(out.metadata) > limits::kValueBytesMax) out.metadata.clear();
   return out;

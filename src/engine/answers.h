@@ -22,6 +22,9 @@ MutationResult plain_answer(const Proposal& proposal, RejectionCode code, std::s
 // The id belongs to another proposal.
 MutationResult id_reused_answer(const std::string& id, const std::string& key);
 
+// The event of an accepted entry; `prev` is what readers saw before, null = nothing.
+ChangeEvent change_event(const LogEntry& entry, json::Value prev);
+
 // Takes out what a dry run cannot know: seq and commit time, of derived mutations too.
 void make_dry(MutationResult& result);
 

@@ -234,14 +234,14 @@ MutationResult BatchBuilder::decide_one(const Decision& decision, int depth,
   return accept(decision, rule, std::move(current), std::move(applied), depth, pending);
 }
 
-LogEntry& BatchBuilder::append(const Decision& decision, const PolicyRule* rule,
+LogEntry& BatchBuilder::append(const Decision& decision, Proposal proposal, const PolicyRule* rule,
                                std::int64_t previous_version) {
   SE_ASSERT(!ids_.contains(decision.proposal.id));
   ids_[decision.proposal.id] = entries_.size();
   LogEntry& entry = entries_.emplace_back();
   befores_.emplace_back();
   afters_.emplace_back();
-  entry.proposal = bounded(decision.proposal);
+  entry.proposal = std::move(proposal);
   if (entry.proposal.ts == Timestamp{}) entry.proposal.ts = env_.now;
   entry.seq = env_.head.seq + static_cast<std::int64_t>(entries_.size());
   entry.engine_id = env_.head.engine_id;
@@ -261,7 +261,8 @@ LogEntry& BatchBuilder::append(const Decision& decision, const PolicyRule* rule,
 MutationResult BatchBuilder::reject(const Decision& decision, const PolicyRule* rule,
                                     RejectionCode code, std::string error) {
   const SnapshotPtr current = latest(decision.proposal.key);
-  LogEntry& entry = append(decision, rule, current != nullptr ? current->version : 0);
+  LogEntry& entry =
+      append(decision, bounded(decision.proposal), rule, current != nullptr ? current->version : 0);
   entry.code = code;
   entry.error = std::move(error);
   MutationResult result = answer_from(entry, nullptr);
@@ -274,7 +275,7 @@ MutationResult BatchBuilder::accept(const Decision& decision, const PolicyRule* 
                                     std::vector<Pending>& pending) {
   const Proposal& proposal = decision.proposal;
   const std::int64_t previous_version = current != nullptr ? current->version : 0;
-  LogEntry& entry = append(decision, rule, previous_version);
+  LogEntry& entry = append(decision, proposal, rule, previous_version);
   entry.accepted = true;
   entry.resulting_version = previous_version + 1;
   if (!applied.deleted) entry.resulting_value = applied.value;
@@ -441,28 +442,14 @@ void BatchBuilder::apply_outcome(const Pending& cause, const RuleOutcome& outcom
 
 // ---- The batch -------------------------------------------------------------------------------
 
-std::vector<ChangeEvent> BatchBuilder::changes() const {
+std::vector<CommittedChange> BatchBuilder::changes() const {
   SE_ASSERT(taken_ != nullptr);
-  std::vector<ChangeEvent> events;
+  std::vector<CommittedChange> changes;
+  changes.reserve(taken_->entries.size());
   for (std::size_t i = 0; i < taken_->entries.size(); ++i) {
-    if (afters_[i] == nullptr) continue;
-    const LogEntry& entry = taken_->entries[i];
-    ChangeEvent& event = events.emplace_back();
-    event.seq = entry.seq;
-    event.engine_id = entry.engine_id;
-    event.key = entry.proposal.key;
-    event.op = entry.proposal.op;
-    event.version = *entry.resulting_version;
-    event.value = afters_[i]->value;
-    if (befores_[i] != nullptr) event.prev = befores_[i]->value;
-    event.actor = entry.proposal.actor;
-    event.reason = entry.proposal.reason;
-    event.mutation_id = entry.proposal.id;
-    event.causation_id = entry.proposal.causation_id;
-    event.correlation_id = entry.proposal.correlation_id;
-    event.committed_at = entry.committed_at;
+    if (afters_[i] != nullptr) changes.push_back({taken_->entries[i], befores_[i].get()});
   }
-  return events;
+  return changes;
 }
 
 std::vector<std::string> BatchBuilder::changed_keys() const {

@@ -108,8 +108,8 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   // The end of the log after this batch. REQUIRES: after take().
   StoreHead head() const;
 
-  // The changes of the accepted entries, in seq order. REQUIRES: after take().
-  std::vector<ChangeEvent> changes() const;
+  // The accepted entries, in seq order. REQUIRES: after take(). Valid as long as the builder.
+  std::vector<CommittedChange> changes() const;
 
   // The keys that this batch changes.
   std::vector<std::string> changed_keys() const;
@@ -171,7 +171,9 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
                         Applied applied, int depth, std::vector<Pending>& pending);
   MutationResult reject(const Decision& decision, const PolicyRule* rule, RejectionCode code,
                         std::string error);
-  LogEntry& append(const Decision& decision, const PolicyRule* rule, std::int64_t previous_version);
+  // `proposal` is the decision's, fit for a record.
+  LogEntry& append(const Decision& decision, Proposal proposal, const PolicyRule* rule,
+                   std::int64_t previous_version);
   void put(SnapshotPtr snapshot);
 
   // Runs the rules on `pending` and on all that follows from it; false if over the budget.

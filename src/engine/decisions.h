@@ -32,6 +32,12 @@ struct ProposeOptions {
   std::optional<PolicyDenial> fault = std::nullopt;
 };
 
+// An accepted entry that is durable. Valid during the call that tells of it.
+struct CommittedChange {
+  const LogEntry& entry;
+  const Snapshot* before;  // as readers saw it; null = nothing
+};
+
 // One proposal of a source that keeps an order.
 struct Submission {
   Proposal proposal;

@@ -240,7 +240,7 @@ void Engine::answer(std::vector<Work>& group) {
 
 // ---- What was committed -----------------------------------------------------------------------
 
-void Engine::install(const CommitBatch& batch, std::span<const ChangeEvent> changes) {
+void Engine::install(const CommitBatch& batch, std::span<const CommittedChange> changes) {
   SE_ASSERT(is_shared() || batch.entries.front().seq == head_.seq + 1);
   bool sooner = false;
   const SnapshotView before = index_.view();

@@ -21,7 +21,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -42,6 +41,7 @@
 #include "engine/recent_rules.h"
 #include "engine/rule_memories.h"
 #include "engine/snapshot_index.h"
+#include "engine/work.h"
 #include "ports/shared_store.h"
 #include "ports/state_store.h"
 #include "rules/rule_set.h"
@@ -52,7 +52,7 @@ class Engine {
  public:
   template <typename T>
   using Awaitable = boost::asio::awaitable<T>;
-  using ChangeListener = std::function<void(std::span<const ChangeEvent>)>;
+  using ChangeListener = std::function<void(std::span<const CommittedChange>)>;
 
   explicit Engine(EngineDependencies dependencies);
   // REQUIRES: stop() was awaited, or start() never succeeded.
@@ -116,37 +116,6 @@ class Engine {
   Awaitable<EngineConfig> config();
 
  private:
-  struct SingleWork {
-    Proposal proposal;
-    std::function<void(MutationResult)> done;
-    MutationResult result;
-  };
-  struct TransactionWork {
-    TransactionProposal transaction;
-    std::function<void(TransactionResult)> done;
-    TransactionResult result;
-  };
-  struct SequenceWork {
-    std::vector<Submission> items;
-    std::function<void(std::vector<MutationResult>)> done;
-    std::vector<MutationResult> results;
-    std::shared_ptr<ProposalLane> lane = nullptr;
-  };
-  struct ExpiryWork {
-    std::vector<std::string> keys;
-  };
-  // Nothing but an occasion: write_group() ends the waits of rules whose time has come.
-  struct WaitWork {};
-  struct Work {
-    std::variant<SingleWork, TransactionWork, SequenceWork, ExpiryWork, WaitWork> what;
-    Origin origin;
-    ProposeOptions options;
-    int late = 0;  // commits of it alone that came too late, and since when
-    std::chrono::nanoseconds late_since{0};
-  };
-  // Stored records of the ids of one group.
-  using Records = std::unordered_map<std::string, LogEntry>;
-
   void submit(Work work);
   void spawn(std::function<Awaitable<void>()> task);
 
@@ -183,7 +152,7 @@ class Engine {
   void queue_expiries_again(const std::vector<Work>& group);
   Awaitable<CommitOutcome> commit(std::shared_ptr<const CommitBatch> batch);
   Awaitable<CommitOutcome> resolve(const CommitBatch& batch);
-  void install(const CommitBatch& batch, std::span<const ChangeEvent> changes);
+  void install(const CommitBatch& batch, std::span<const CommittedChange> changes);
   // Takes over what rules remember and did; `saved` says whether that is in the store.
   void install_rules(const BatchBuilder& builder, bool saved);
   bool waits_are_due();

@@ -65,7 +65,7 @@ bool Engine::has_room(const Group& group) const {
   return group.works.size() < limits::kCommitBatchMax && group.bytes < limits::kCommitBatchBytesMax;
 }
 
-std::vector<Engine::Work> Engine::take_works(Group& group) {
+std::vector<Work> Engine::take_works(Group& group) {
   std::vector<Work> works;
   while (!queue_.empty() && group.works.size() + works.size() < limits::kCommitBatchMax &&
          group.bytes < limits::kCommitBatchBytesMax) {
@@ -177,7 +177,7 @@ Engine::Awaitable<void> Engine::decide_into(Group& group, std::vector<Work> work
   std::move(works.begin(), works.end(), std::back_inserter(group.works));
 }
 
-Engine::Awaitable<Result<Engine::Records>> Engine::look_up(const std::vector<Work>& group) {
+Engine::Awaitable<Result<Records>> Engine::look_up(const std::vector<Work>& group) {
   std::vector<std::string> ids;
   for (const Work& work : group) {
     if (work.options.fresh_id) continue;

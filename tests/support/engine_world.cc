@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "engine/answers.h"
+
 namespace state_engine::testing {
 namespace {
 
@@ -106,8 +108,11 @@ Status EngineWorld::try_start() {
   engine_ = std::make_unique<Engine>(EngineDependencies{
       asio::make_strand(*context_), *store, sink, clock, random, log_, observer_, timers_->expiry,
       timers_->outbox, [this](std::string message) { fatal.push_back(std::move(message)); }});
-  engine_->add_change_listener([this](std::span<const ChangeEvent> events) {
-    changes.insert(changes.end(), events.begin(), events.end());
+  engine_->add_change_listener([this](std::span<const CommittedChange> events) {
+    for (const CommittedChange& event : events) {
+      changes.push_back(
+          change_event(event.entry, event.before != nullptr ? event.before->value : json::Value()));
+    }
   });
   auto status = run(engine_->start(config_));
   SE_ASSERT(status.has_value());

@@ -21,9 +21,9 @@ void StateService::install(Server& server) {
   add_tools(server);
   add_resources(server);
   add_prompts(server);
-  engine_.add_change_listener([&server](std::span<const ChangeEvent> changes) {
-    for (const ChangeEvent& change : changes) {
-      server.notify_resource_updated("state://" + change.key);
+  engine_.add_change_listener([&server](std::span<const CommittedChange> changes) {
+    for (const CommittedChange& change : changes) {
+      server.notify_resource_updated("state://" + change.entry.proposal.key);
     }
   });
 }

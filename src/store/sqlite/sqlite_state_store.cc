@@ -50,6 +50,8 @@ struct Opened {
 };
 
 Result<Opened> open_connections(const SqliteStoreOptions& options) {
+  // Its statistics cost a lock for each allocation. Refused once SQLite is in use: then they stay.
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
   const std::filesystem::path file = sqlite::database_file(options.directory);
   SE_RETURN_IF_ERROR(sqlite::create_database_file(options.directory));
   auto vfs = std::make_unique<sqlite::WalVfs>(options.vfs_for_test);
