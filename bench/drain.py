@@ -64,7 +64,9 @@ def measure_engine(server, directory, count):
             begin = start_of(client)
             pid = engine.process.pid
             cpu, server_cpu = m.cpu_seconds(pid), m.cpu_seconds(server.process.pid)
+            stages = m.stage_seconds(pid)
             end = end_of(client)
+            stages = m.stages_between(stages, m.stage_seconds(pid), count)
             drained_cpu = m.cpu_seconds(pid) - cpu
             published = rig.poll(lambda: messages_in(client) == 3 * count, 600,
                                  "results and changes", 0.01)
@@ -76,7 +78,7 @@ def measure_engine(server, directory, count):
         check_log(directory / name, count)
     return {"calls_per_s": count / (end - begin), "published_per_s": count / (published - begin),
             "cpu_us_per_call": cpu * 1e6 / count, "drain_cpu_us": drained_cpu * 1e6 / count,
-            "server_cpu_us": server_cpu * 1e6 / count}
+            "server_cpu_us": server_cpu * 1e6 / count, "stages": stages}
 
 
 def messages_in(client):
@@ -150,6 +152,7 @@ def main():
          ["bare consumer", f"{m.median_of(bare, 'calls_per_s'):,.0f}", "1", "-",
           f"{m.median_of(bare, 'cpu_us_per_call'):.1f}",
           f"{m.median_of(bare, 'server_cpu_us'):.1f}"]])
+    m.print_stages([one["stages"] for one in engine], "drain_stages")
     print(f"spread {report['spread']:.0%}; TypeScript reference, recorded on this kind of machine, "
           "not run: 191/s on the Firestore emulator, 949/s on PostgreSQL")
     m.write_report("drain", report, options.json)

@@ -216,6 +216,40 @@ def resident_bytes(pid):
     raise RuntimeError(f"process {pid} has no VmRSS")
 
 
+# The engine's threads are its stages.
+STAGES = {
+    "io": "requests and answers: HTTP and MCP, or messages of NATS",
+    "engine": "deciding, hashing, making visible, answering",
+    "store write": "SQLite: records, sync, checkpoint",
+    "store read": "SQLite: have the ids been used before?",
+    "other": "the client library of NATS",
+}
+
+
+def stage_seconds(pid):
+    """Processor time of the engine's threads so far, by stage."""
+    seconds = dict.fromkeys(STAGES, 0.0)
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            name = (task / "comm").read_text().strip()
+            spent = int((task / "schedstat").read_text().split()[0])
+            seconds[name if name in STAGES else "other"] += spent / 1e9
+    return seconds
+
+
+def stages_between(before, after, count):
+    """Microseconds of processor time of each stage, for each of `count`."""
+    return {name: (after[name] - before[name]) * 1e6 / count for name in STAGES}
+
+
+def print_stages(rounds, name):
+    """A table of the medians of stages_between(); `name` as for print_table()."""
+    medians = {stage: statistics.median(one[stage] for one in rounds) for stage in STAGES}
+    rows = [[STAGES[stage], f"{value:.1f}"] for stage, value in medians.items() if value >= 0.05]
+    print_table(["stage", "CPU us per mutation"],
+                [*rows, ["all", f"{sum(medians.values()):.1f}"]], name)
+
+
 def wrk(server, script, connections, seconds):
     """One round of wrk: calls a second, latencies in microseconds, processor time of the server."""
     url, pid = server

@@ -64,6 +64,14 @@ def transactions(engine, directory, seconds):
             "cpu_us_per_mutation": round_["cpu_us_per_call"] / IN_A_TRANSACTION, **round_}
 
 
+def stages(engine, script, seconds):
+    """What each stage of the engine needs for a mutation, 64 connections."""
+    pid = engine.process.pid
+    before = m.stage_seconds(pid)
+    round_ = m.wrk((engine.url, pid), script, 64, seconds)
+    return m.stages_between(before, m.stage_seconds(pid), round_["calls_per_s"] * seconds)
+
+
 def stored_version(engine, key):
     mcp = engine.socket()
     snapshot = mcp.call("get_state", {"keys": [key]}).data["snapshots"][key]
@@ -72,7 +80,7 @@ def stored_version(engine, key):
 
 
 def measure_all(options, rounds, seconds):
-    """The rows beside the others, the hot key and the transactions."""
+    """The rows beside the others, the stages, the hot key and the transactions."""
     rows = []
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(m.scratch())
@@ -95,13 +103,14 @@ def measure_all(options, rounds, seconds):
                     postgres_server, c, seconds)
             m.wrk((engine.url, engine.process.pid), script, connections, 1)
             rows.append(compare(sides, connections, rounds))
+        by_stage = [stages(engine, script, seconds) for _ in range(rounds)]
         hot = hot_key(engine, directory, seconds)
         hot["version"] = stored_version(engine, "bench.hot")
         if hot["version"] < hot["calls_per_s"] * seconds * 0.9:
             raise RuntimeError(f"the hot key lost increments: {hot}")
         groups = m.take_turns({"engine": lambda: transactions(engine, directory, seconds)},
                               rounds, "transactions")["engine"]
-    return rows, hot, groups
+    return rows, by_stage, hot, groups
 
 
 def print_rows(rows):
@@ -138,7 +147,7 @@ def main():
     facts = m.machine_facts(redis=["redis-server", "--version"])
     if peers.postgres_bin():
         facts["postgres"] = m.version_of([str(peers.postgres_bin() / "postgres"), "--version"])
-    rows, hot, groups = measure_all(options, rounds, seconds)
+    rows, by_stage, hot, groups = measure_all(options, rounds, seconds)
     print(f"durable writes, medians of {rounds} round(s) of {seconds} s, in turns")
     print_rows(rows)
     m.print_table(
@@ -149,9 +158,10 @@ def main():
           f"{m.median_of(groups, 'mutations_per_s'):,.0f}",
           f"{m.median_of(groups, 'p50_us'):.0f} / {m.median_of(groups, 'p99_us'):.0f}",
           f"{m.median_of(groups, 'cpu_us_per_mutation'):.1f}")], "propose_shapes")
+    m.print_stages(by_stage, "propose_stages")
     m.write_report("propose", {"rounds": rounds, "seconds": seconds, "machine": facts,
                                "figures": figures_of(rows, groups), "rows": rows,
-                               "hot_key": hot, "transactions": groups}, options.json)
+                               "stages": by_stage, "hot_key": hot, "transactions": groups}, options.json)
     return 0
 
 

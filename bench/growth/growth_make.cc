@@ -142,8 +142,8 @@ Proposal Maker::next_proposal(std::int64_t number) {
 }
 
 Status Maker::write_batch(std::int64_t count) {
-  BatchBuilder builder({index_.view(), nullptr, config_.policy, config_.rules, rates_, memories_,
-                        random_, head_, now_, std::chrono::nanoseconds{0}});
+  BatchBuilder builder({index_.view(), config_.policy, config_.rules, rates_, memories_, random_,
+                        head_, now_, std::chrono::nanoseconds{0}});
   const Origin origin{"bench", true};
   for (std::int64_t i = 0; i < count; ++i) {
     builder.decide(next_proposal(head_.seq + i), origin, false, nullptr);

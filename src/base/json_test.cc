@@ -322,6 +322,26 @@ TEST(JsonWriteTest, EscapesWhatMustBeEscapedAndNothingElse) {
   EXPECT_EQ(must_parse(out).get_string(), "\"\\/\b\f\n\r\t\x01\x1F\x7F ä€😀\0z"sv);
 }
 
+TEST(JsonWriteTest, EscapesAtEveryPlaceOfALongText) {
+  for (const std::string_view special :
+       {"\"", "\\", "\n", "\x01", "\x1f", "\x7f", "\"\"", "\xc3\xa4"}) {
+    const std::string escaped = write(Value(special));
+    const std::string_view inner = std::string_view(escaped).substr(1, escaped.size() - 2);
+    for (std::size_t length = 0; length < 70; ++length) {
+      for (std::size_t at = 0; at <= length; ++at) {
+        const std::string before(at, 'a');
+        const std::string after(length - at, 'b');
+        std::string expected = "\"";
+        expected.append(before).append(inner).append(inner).append(after).append("\"");
+        std::string text = before;
+        text.append(special).append(special).append(after);
+        ASSERT_EQ(write(Value(text)), expected);
+      }
+    }
+  }
+  EXPECT_EQ(write(Value(std::string(5000, '\x02'))).size(), 2 + 6 * 5000U);
+}
+
 TEST(JsonWriteTest, CanonicalTextIsTheSameForEqualValues) {
   const Value a = must_parse(R"({"b":1.0,"a":{"y":1e2,"x":[0.5]},"ä":-0.0})");
   const Value b = must_parse(R"({"ä":0,"a":{"x":[5e-1],"y":100},"b":1})");

@@ -45,9 +45,6 @@ class BatchBuilder;
 
 struct DecisionEnvironment {
   SnapshotView base;
-  // A batch that was taken and is not part of `base`; null = none. What is decided on top of it
-  // must not be committed before it, nor at all if it is not.
-  std::shared_ptr<const BatchBuilder> ahead;
   std::shared_ptr<const Policy> policy;
   RuleSetPtr rules;
   RateLimiter& rates;
@@ -56,6 +53,9 @@ struct DecisionEnvironment {
   StoreHead head;
   Timestamp now{};
   std::chrono::nanoseconds monotonic_now{};
+  // A batch that was taken and is not part of `base`; null = none. What is decided on top of it
+  // must not be committed before it, nor at all if it is not.
+  std::shared_ptr<const BatchBuilder> ahead = nullptr;
 };
 
 class BatchBuilder final : private StateLookup, private MemoryLookup {

@@ -144,9 +144,9 @@ std::shared_ptr<Engine::Decided> Engine::open_decision(std::shared_ptr<const Bat
     deps_.expiry_timer.wake();
   }
   const StoreHead head = ahead != nullptr ? ahead->head() : head_;
-  return std::make_shared<Decided>(
-      DecisionEnvironment{index_.view(), std::move(ahead), config_.policy, config_.rules, rates_,
-                          memories_, deps_.random, head, now, clock_.monotonic_now()});
+  return std::make_shared<Decided>(DecisionEnvironment{index_.view(), config_.policy, config_.rules,
+                                                       rates_, memories_, deps_.random, head, now,
+                                                       clock_.monotonic_now(), std::move(ahead)});
 }
 
 std::shared_ptr<Engine::Group> Engine::open_group(const Group* ahead) {

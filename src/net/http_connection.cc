@@ -7,7 +7,6 @@
 
 #include <array>
 #include <charconv>
-#include <ctime>
 #include <exception>
 #include <utility>
 
@@ -19,6 +18,8 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "net/http_clock.h"
+#include "net/plain_request.h"
 #include "net/websocket_accept.h"
 
 namespace state_engine::net {
@@ -38,21 +39,6 @@ constexpr std::chrono::milliseconds kWatchAfter{50};
 
 std::int64_t to_ns(HttpConnection::SteadyTime time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
-}
-
-// The Date field of RFC 9110, formatted once a second per thread.
-std::string_view date_now() {
-  thread_local std::time_t cached_second = -1;
-  thread_local std::array<char, 40> text{};
-  thread_local std::size_t length = 0;
-  const std::time_t now = std::time(nullptr);
-  if (now != cached_second) {
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    length = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    cached_second = now;
-  }
-  return {text.data(), length};
 }
 
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
@@ -93,9 +79,17 @@ HttpConnection::HttpConnection(HttpStream::Socket socket, std::shared_ptr<Connec
 
 void HttpConnection::enter(Phase phase, std::chrono::milliseconds limit) {
   phase_ = phase;
-  const auto now = std::chrono::steady_clock::now();
-  deadline_ns_ = limit.count() > 0 ? to_ns(now + limit) : 0;
-  watch_after_ns_ = phase == Phase::kHandling ? to_ns(now + kWatchAfter) : 0;
+  const bool handling = phase == Phase::kHandling;
+  if (limit.count() <= 0 && !handling) {
+    deadline_ns_.store(0, std::memory_order_relaxed);
+    watch_after_ns_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  const auto after = [now = coarse_now_ns()](std::chrono::milliseconds time) {
+    return now + std::chrono::nanoseconds(time).count();
+  };
+  deadline_ns_.store(limit.count() > 0 ? after(limit) : 0, std::memory_order_relaxed);
+  watch_after_ns_.store(handling ? after(kWatchAfter) : 0, std::memory_order_relaxed);
 }
 
 void HttpConnection::sweep(SteadyTime now) {
@@ -233,13 +227,33 @@ asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::refuse_malformed(
   co_return co_await refuse(status, why);
 }
 
+asio::awaitable<bool> HttpConnection::wait_for_request() {
+  if (close_after_ || host_->draining()) co_return false;
+  enter(Phase::kIdle, host_->options().idle_timeout);
+  const auto [error, count] =
+      co_await stream_.async_read_some(buffer_.prepare(kReadChunk), kAwaitTuple);
+  buffer_.commit(count);
+  co_return !error;
+}
+
+bool HttpConnection::take_plain_request(HttpRequest& request) {
+  const HttpServerOptions& options = host_->options();
+  const auto data = buffer_.data();
+  const std::size_t bytes =
+      read_plain_request({static_cast<const char*>(data.data()), data.size()},
+                         {options.header_bytes_max, options.body_bytes_max}, request);
+  if (bytes == 0) return false;
+  buffer_.consume(bytes);
+  http_1_0_ = false;
+  keep_alive_ = true;
+  request.remote_address = remote_address_;
+  request.is_loopback = is_loopback_;
+  request.is_tls = stream_.is_tls();
+  return true;
+}
+
 asio::awaitable<HttpConnection::ReadOutcome> HttpConnection::read_request(HttpRequest& request) {
   const HttpServerOptions& options = host_->options();
-  if (buffer_.size() == 0) {
-    if (close_after_ || host_->draining()) co_return ReadOutcome::kClosed;
-    enter(Phase::kIdle, options.idle_timeout);
-    if (!co_await read_more(kReadChunk)) co_return ReadOutcome::kClosed;
-  }
   enter(Phase::kReading, options.header_timeout);
   Incoming incoming;
   auto& parser = incoming.parser;
@@ -378,15 +392,15 @@ asio::awaitable<bool> HttpConnection::write_all(std::string head, std::string_vi
   const auto [error, count] = co_await asio::async_write(stream_, buffers, kAwaitTuple);
   if (phase_ == Phase::kWriting) {
     phase_ = before;
-    deadline_ns_ = 0;
+    deadline_ns_.store(0, std::memory_order_relaxed);
   }
   co_return !error && stream_.is_open();
 }
 
 asio::awaitable<bool> HttpConnection::write_response(const HttpResponse& response, bool is_head) {
   const bool with_body = !is_head && may_have_body(response.status);
-  co_return co_await write_all(response_head(response, false),
-                               with_body ? std::string_view{response.body} : std::string_view{});
+  return write_all(response_head(response, false),
+                   with_body ? std::string_view{response.body} : std::string_view{});
 }
 
 namespace {
@@ -479,7 +493,7 @@ asio::awaitable<bool> HttpConnection::write_stream(const HttpResponse& response)
   co_return co_await writer.finish() && !failure;
 }
 
-asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
+asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest& request) {
   enter(Phase::kHandling, std::chrono::milliseconds::zero());
   std::exception_ptr failure;
   HttpResponse response;
@@ -492,7 +506,7 @@ asio::awaitable<HttpResponse> HttpConnection::handle(HttpRequest request) {
     log_failure(host_->log(), failure);
     response = HttpResponse::text(500, "the server failed to answer this request\n");
   }
-  watch_after_ns_ = 0;
+  watch_after_ns_.store(0, std::memory_order_relaxed);
   co_await stop_watch();
   co_return response;
 }
@@ -508,7 +522,7 @@ asio::awaitable<void> HttpConnection::run_websocket(HttpRequest request, HttpRes
     co_return;
   }
   enter(Phase::kHandling, std::chrono::milliseconds::zero());
-  watch_after_ns_ = 0;
+  watch_after_ns_.store(0, std::memory_order_relaxed);
   auto accepted =
       co_await accept_websocket(std::move(stream_.socket()), std::move(request),
                                 std::move(response.headers), response.websocket_options);
@@ -547,12 +561,16 @@ asio::awaitable<void> HttpConnection::run() {
   const auto self = shared_from_this();
   if (!co_await open_stream()) co_return;
   while (true) {
+    if (buffer_.size() == 0 && !co_await wait_for_request()) break;
     HttpRequest request;
-    if (co_await read_request(request) != ReadOutcome::kRequest) break;
+    if (!take_plain_request(request)) {
+      request = {};
+      if (co_await read_request(request) != ReadOutcome::kRequest) break;
+    }
     const bool is_head = request.method == "HEAD";
     HttpRequest upgrade;  // kept only if it asks for one
     if (is_websocket_upgrade(request)) upgrade = request;
-    const HttpResponse response = co_await handle(std::move(request));
+    const HttpResponse response = co_await handle(request);
     if (!keep_alive_ || response.close) close_after_ = true;
     if (response.websocket) {
       co_await run_websocket(std::move(upgrade), response);

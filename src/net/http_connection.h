@@ -33,7 +33,7 @@ struct ConnectionHost {
   virtual CancelToken shutting_down() const = 0;
   // Null on a server that speaks plain HTTP.
   virtual const std::shared_ptr<TlsIdentity>& tls() const = 0;
-  virtual boost::asio::awaitable<HttpResponse> dispatch(HttpRequest request,
+  virtual boost::asio::awaitable<HttpResponse> dispatch(HttpRequest&& request,
                                                         HttpExchange& exchange) = 0;
 };
 
@@ -70,12 +70,17 @@ class HttpConnection final : public HttpExchange,
   struct Incoming;
 
   boost::asio::awaitable<bool> open_stream();
+  // Waits for the first bytes of the next request; false if there is none to come.
+  boost::asio::awaitable<bool> wait_for_request();
+  // The request at the front of the buffer, if it is whole and plain.
+  bool take_plain_request(HttpRequest& request);
   boost::asio::awaitable<ReadOutcome> read_request(HttpRequest& request);
   boost::asio::awaitable<bool> read_more(std::size_t chunk);
   boost::asio::awaitable<ReadOutcome> refuse(int status, std::string_view why);
   boost::asio::awaitable<ReadOutcome> refuse_malformed(boost::system::error_code error);
   std::optional<HttpRequest> to_request(Incoming& incoming, int& status, std::string& why);
-  boost::asio::awaitable<HttpResponse> handle(HttpRequest request);
+  boost::asio::awaitable<HttpResponse> handle(HttpRequest& request);
+  // `response` outlives the await.
   boost::asio::awaitable<bool> write_response(const HttpResponse& response, bool is_head);
   boost::asio::awaitable<bool> write_stream(const HttpResponse& response);
   boost::asio::awaitable<void> run_websocket(HttpRequest request, HttpResponse response);

@@ -18,19 +18,18 @@ int hex_digit(char c) {
 
 }  // namespace
 
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  if (a.empty() || a == b) return true;  // most clients write names as the standards do
+bool same_ignoring_case(std::string_view a, std::string_view b) {
   if (lower(a.front()) != lower(b.front())) return false;
+  if (a == b) return true;  // most clients write names as the standards do
   return std::equal(a.begin(), a.end(), b.begin(),
                     [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const auto first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  const auto is_space = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 std::string percent_decode(std::string_view text, bool plus_is_space) {

@@ -58,8 +58,13 @@ struct HttpRequest {
 // "OK" for 200, and so on; "Unknown" for a status without a name.
 std::string_view reason_phrase(int status);
 
-// Equality of ASCII text regardless of case.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
+// Equality of ASCII texts of one length, not 0, regardless of case.
+bool same_ignoring_case(std::string_view a, std::string_view b);
+
+// Equality of ASCII text regardless of case. Most texts differ in length, seen without a call.
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && (a.empty() || same_ignoring_case(a, b));
+}
 
 // `text` without white space at its ends.
 std::string_view trim(std::string_view text);

@@ -1,5 +1,8 @@
 // StateSnapshot and ChangeEvent in JSON.
 
+#include <array>
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "wire/fields.h"
@@ -18,25 +21,24 @@ json::Object read_object(FieldReader& fields, std::string_view name) {
   return {};
 }
 
-void write_name(std::string& out, std::string_view name) {
-  if (out.back() != '{') out += ',';
-  out += '"';
-  out += name;
-  out += "\":";
-}
-
-void write_text(std::string& out, std::string_view name, std::string_view text) {
-  write_name(out, name);
+// `before`: the member's name with all that stands before its value.
+void write_text(std::string& out, std::string_view before, std::string_view text) {
+  out += before;
   json::write_string_to(out, text);
 }
 
-void write_time(std::string& out, std::string_view name, Timestamp time) {
-  write_text(out, name, format_rfc3339(time));
+void write_time(std::string& out, std::string_view before, Timestamp time) {
+  out += before;
+  out += '"';
+  out += format_rfc3339(time);
+  out += '"';
 }
 
-void write_integer(std::string& out, std::string_view name, std::int64_t number) {
-  write_name(out, name);
-  json::write_to(out, json::Value(number));
+void write_integer(std::string& out, std::string_view before, std::int64_t number) {
+  std::array<char, 24> digits;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out += before;
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
 }
 
 void write_json(std::string& out, const json::Value& value) { json::write_to(out, value); }
@@ -52,25 +54,25 @@ void write_metadata(std::string& out, std::string_view text) {
 // `snapshot`: a Snapshot or a PackedSnapshot.
 template <typename AnySnapshot>
 void write_members(std::string& out, const AnySnapshot& snapshot) {
-  out += '{';
-  write_text(out, "key", snapshot.key);
-  write_name(out, "value");
+  write_text(out, R"({"key":)", snapshot.key);
+  out += R"(,"value":)";
   write_json(out, snapshot.value);
-  write_integer(out, "version", snapshot.version);
-  write_time(out, "updatedAt", snapshot.updated_at);
-  write_text(out, "updatedBy", snapshot.updated_by);
-  write_name(out, "ttl");
-  json::write_to(out, snapshot.ttl ? encode_seconds(*snapshot.ttl) : json::Value(nullptr));
-  if (snapshot.expires_at) write_time(out, "expiresAt", *snapshot.expires_at);
-  write_integer(out, "seq", snapshot.seq);
-  write_text(out, "mutationId", snapshot.mutation_id);
-  write_text(out, "reason", snapshot.reason);
-  write_name(out, "metadata");
-  write_metadata(out, snapshot.metadata);
-  if (snapshot.deleted) {
-    write_name(out, "deleted");
-    out += "true";
+  write_integer(out, R"(,"version":)", snapshot.version);
+  write_time(out, R"(,"updatedAt":)", snapshot.updated_at);
+  write_text(out, R"(,"updatedBy":)", snapshot.updated_by);
+  out += R"(,"ttl":)";
+  if (snapshot.ttl) {
+    json::write_to(out, encode_seconds(*snapshot.ttl));
+  } else {
+    out += "null";
   }
+  if (snapshot.expires_at) write_time(out, R"(,"expiresAt":)", *snapshot.expires_at);
+  write_integer(out, R"(,"seq":)", snapshot.seq);
+  write_text(out, R"(,"mutationId":)", snapshot.mutation_id);
+  write_text(out, R"(,"reason":)", snapshot.reason);
+  out += R"(,"metadata":)";
+  write_metadata(out, snapshot.metadata);
+  if (snapshot.deleted) out += R"(,"deleted":true)";
   out += '}';
 }
 

@@ -191,11 +191,15 @@ std::optional<std::vector<std::string>> ArgumentReader::checked_list(std::string
   std::vector<std::string> list;
   list.reserve(array.size());
   for (std::size_t i = 0; i < array.size(); ++i) {
+    const json::Value& item = array[i];
+    if (item.is_string() && item.get_string().size() <= rule.item_bytes_max) {
+      list.emplace_back(std::string_view{item.get_string()});
+      continue;
+    }
     const std::string item_name = std::string{name} + "[" + std::to_string(i) + "]";
     bool good = false;
-    const StringRule item_rule{0, rule.item_bytes_max, {}};
-    list.push_back(checked_string(item_name, array[i], item_rule, good));
-    if (!good) return std::nullopt;
+    checked_string(item_name, item, {0, rule.item_bytes_max, {}}, good);
+    return std::nullopt;
   }
   return list;
 }

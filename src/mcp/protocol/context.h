@@ -43,10 +43,10 @@ struct RequestContext {
   TransportKind transport = TransportKind::kStreamableHttp;
   std::string protocol_version;  // "2026-07-28"; empty in a stateless legacy request
   Caller caller;
-  json::Object client_capabilities;  // empty when unknown
-  json::Object meta;                 // params._meta, empty when absent
-  std::string traceparent;           // from _meta, else the HTTP header; empty when absent
-  std::string session_id;            // legacy sessions only
+  json::Object client_capabilities;    // empty when unknown
+  const json::Object* meta = nullptr;  // params._meta of the message, which outlives this
+  std::string traceparent;             // from _meta, else the HTTP header; empty when absent
+  std::string session_id;              // legacy sessions only
 
   // Cancelled when nobody waits for the answer any more. A mutation that is being committed must
   // finish all the same.

@@ -47,13 +47,19 @@ json::Object describe(const PromptDefinition& prompt) {
 }
 
 std::string tool_members(const ToolResult& result) {
+  std::string out;
+  append_tool_members(out, result);
+  return out;
+}
+
+void append_tool_members(std::string& out, const ToolResult& result) {
   const bool with_structured = result.has_structured && !result.is_error;
   std::string written;
   if (with_structured && result.structured_text.empty()) written = json::write(result.structured);
   const std::string& structured =
       with_structured && !result.structured_text.empty() ? result.structured_text : written;
-  std::string out;
-  out.reserve(structured.size() * 5 / 2 + 128);
+  // Room for the answer's end, too.
+  out.reserve(out.size() + structured.size() * 5 / 2 + 384);
   out += "\"content\":[";
   if (!result.content.empty()) {
     for (std::size_t i = 0; i < result.content.size(); ++i) {
@@ -68,7 +74,6 @@ std::string tool_members(const ToolResult& result) {
   out.push_back(']');
   if (with_structured) out.append(",\"structuredContent\":").append(structured);
   if (result.is_error) out += ",\"isError\":true";
-  return out;
 }
 
 std::vector<HeaderParameter> header_parameters(const json::Object& input_schema) {

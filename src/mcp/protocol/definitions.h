@@ -19,6 +19,7 @@ json::Object describe(const PromptDefinition& prompt);
 
 // The members of a tools/call result as text.
 std::string tool_members(const ToolResult& result);
+void append_tool_members(std::string& out, const ToolResult& result);
 
 // The properties of an input schema that x-mcp-header ties to an HTTP header.
 std::vector<HeaderParameter> header_parameters(const json::Object& input_schema);

@@ -10,6 +10,8 @@
 namespace state_engine::mcp {
 namespace {
 
+constexpr std::string_view kEncodedPrefix = "=?base64?";
+
 Refusal refuse(int code, std::string message) { return {{code, std::move(message), nullptr}, 400}; }
 
 int base64_digit(char c) {
@@ -58,6 +60,12 @@ Refusal unsupported_version(std::string_view asked) {
   refusal.error.data =
       json::Object{{"supported", json::Array{kModernVersion}}, {"requested", asked.substr(0, 64)}};
   return refusal;
+}
+
+// True if a header's value stands for `text`, plainly or encoded.
+bool header_says(std::string_view header, std::string_view text) {
+  const std::string_view value = net::trim(header);
+  return value.starts_with(kEncodedPrefix) ? decode_header_value(value) == text : value == text;
 }
 
 }  // namespace
@@ -138,18 +146,16 @@ std::optional<Refusal> check_modern(const Message& message,
 std::optional<Refusal> check_modern_headers(const Message& message, const net::Headers& headers) {
   const std::string* method = headers.find("Mcp-Method");
   if (!method) return refuse(rpc::kHeaderMismatch, "the Mcp-Method header is required");
-  const auto method_value = decode_header_value(net::trim(*method));
-  if (headers.count("Mcp-Method") > 1 || method_value != message.method) {
+  if (headers.count("Mcp-Method") > 1 || !header_says(*method, message.method)) {
     return refuse(rpc::kHeaderMismatch, "the Mcp-Method header differs from the body's method");
   }
   const std::string_view parameter = named_parameter(message.method);
   if (parameter.empty()) return std::nullopt;
-  const auto named = json::find_string(message.params, parameter);
+  const auto named = find_text(message.params, parameter);
   if (!named) return std::nullopt;  // The method itself answers this.
   const std::string* name = headers.find("Mcp-Name");
   if (!name) return refuse(rpc::kHeaderMismatch, "the Mcp-Name header is required");
-  const auto name_value = decode_header_value(net::trim(*name));
-  if (headers.count("Mcp-Name") > 1 || name_value != *named) {
+  if (headers.count("Mcp-Name") > 1 || !header_says(*name, *named)) {
     return refuse(rpc::kHeaderMismatch,
                   "the Mcp-Name header differs from params." + std::string{parameter});
   }
@@ -173,7 +179,7 @@ std::optional<Refusal> check_parameter_headers(const Message& message, const net
     }
     const std::string text = value->is_string() ? std::string{std::string_view{value->get_string()}}
                                                 : json::write(*value);
-    if (headers.count(parameter.header) > 1 || decode_header_value(net::trim(*header)) != text) {
+    if (headers.count(parameter.header) > 1 || !header_says(*header, text)) {
       return refuse(
           rpc::kHeaderMismatch,
           "the " + parameter.header + " header differs from arguments." + parameter.property);
@@ -185,17 +191,19 @@ std::optional<Refusal> check_parameter_headers(const Message& message, const net
 void fill_context(const Message& message, RequestContext& context) {
   const json::Object* meta = message.meta();
   if (!meta) return;
-  context.meta = *meta;
-  if (const auto trace = json::find_string(*meta, "traceparent")) {
+  context.meta = meta;
+  if (const auto trace = find_text(*meta, "traceparent")) {
     context.traceparent = trace->substr(0, limits::kTraceBytesMax);
   }
   if (context.era != Era::kModern) return;
-  context.protocol_version = json::find_string(*meta, kMetaProtocolVersion).value_or("");
+  context.protocol_version = find_text(*meta, kMetaProtocolVersion).value_or("");
   const json::Value* capabilities = meta->if_contains(kMetaClientCapabilities);
   if (capabilities && capabilities->is_object()) {
     context.client_capabilities = capabilities->get_object();
   }
-  context.request_log_level = log_level_rank(json::find_string(*meta, kMetaLogLevel).value_or(""));
+  if (const auto level = find_text(*meta, kMetaLogLevel)) {
+    context.request_log_level = log_level_rank(*level);
+  }
 }
 
 std::string progress_token(const Message& message) {
@@ -206,13 +214,12 @@ std::string progress_token(const Message& message) {
 }
 
 std::optional<std::string> decode_header_value(std::string_view value) {
-  constexpr std::string_view kPrefix = "=?base64?";
   constexpr std::string_view kSuffix = "?=";
-  if (!value.starts_with(kPrefix) || !value.ends_with(kSuffix) ||
-      value.size() < kPrefix.size() + kSuffix.size()) {
+  if (!value.starts_with(kEncodedPrefix) || !value.ends_with(kSuffix) ||
+      value.size() < kEncodedPrefix.size() + kSuffix.size()) {
     return std::string{value};
   }
-  value.remove_prefix(kPrefix.size());
+  value.remove_prefix(kEncodedPrefix.size());
   value.remove_suffix(kSuffix.size());
   auto decoded = decode_base64(value);
   if (decoded && !json::is_utf8(*decoded)) return std::nullopt;

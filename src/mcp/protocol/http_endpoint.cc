@@ -24,14 +24,17 @@ bool is_json(std::string_view content_type) {
 bool accepts(const net::Headers& headers, std::string_view type) {
   const std::string* accept = headers.find("Accept");
   if (!accept) return true;
-  const std::string range = std::string{type.substr(0, type.find('/'))} + "/*";
+  const std::string_view family = type.substr(0, type.find('/') + 1);
+  const auto is_range = [family](std::string_view name) {
+    return name.size() == family.size() + 1 && name.back() == '*' &&
+           net::equals_ignoring_case(name.substr(0, family.size()), family);
+  };
   std::string_view rest = *accept;
   while (true) {
     const auto comma = rest.find(',');
     const std::string_view item = rest.substr(0, comma);
     const std::string_view name = net::trim(item.substr(0, item.find(';')));
-    if (net::equals_ignoring_case(name, type) || net::equals_ignoring_case(name, range) ||
-        name == "*/*") {
+    if (net::equals_ignoring_case(name, type) || is_range(name) || name == "*/*") {
       return true;
     }
     if (comma == std::string_view::npos) return false;
@@ -76,13 +79,20 @@ std::optional<HttpResponse> HttpEndpoint::State::check_post(const net::HttpReque
   return std::nullopt;
 }
 
+// No coroutine, for one frame less under every call.
 HttpEndpoint::State::Response HttpEndpoint::State::serve(net::HttpRequest request,
                                                          net::HttpExchange& exchange) {
-  if (!net::origin_allowed(options_.origins, request.headers)) {
+  const bool allowed = net::origin_allowed(options_.origins, request.headers);
+  if (allowed && request.method == "POST") return post(std::move(request), exchange);
+  return serve_other(std::move(request), allowed);
+}
+
+HttpEndpoint::State::Response HttpEndpoint::State::serve_other(net::HttpRequest request,
+                                                               bool allowed) {
+  if (!allowed) {
     co_return rpc_failure(403, {},
                           transport_error("Forbidden: this Host or Origin is not allowed"));
   }
-  if (request.method == "POST") co_return co_await post(std::move(request), exchange);
   if (request.method == "GET") co_return get(request);
   if (request.method == "DELETE") co_return remove(request);
   if (request.method == "OPTIONS") {
@@ -120,25 +130,26 @@ HttpEndpoint::State::Response HttpEndpoint::State::post(net::HttpRequest request
   fill_context(call->message, call->context);
   if (choice.era == Era::kModern) {
     call->context.cancel = exchange.disconnected();
-    co_return co_await post_modern(std::move(call), request);
+    if (auto response = answer_modern(call, request)) co_return std::move(*response);
+    co_return co_await answer(std::move(call), request);
   }
   co_return co_await post_legacy(std::move(call), request);
 }
 
-HttpEndpoint::State::Response HttpEndpoint::State::post_modern(std::shared_ptr<HttpCall> call,
-                                                               const net::HttpRequest& request) {
+std::optional<HttpResponse> HttpEndpoint::State::answer_modern(
+    const std::shared_ptr<HttpCall>& call, const net::HttpRequest& request) {
   const Message& message = call->message;
-  if (message.kind == Message::Kind::kNotification) co_return accepted();
+  if (message.kind == Message::Kind::kNotification) return accepted();
   if (message.kind == Message::Kind::kResponse) {
-    co_return rpc_failure(400, {}, transport_error("this revision has no client responses"));
+    return rpc_failure(400, {}, transport_error("this revision has no client responses"));
   }
   auto refusal = check_modern(message, request.headers.find("MCP-Protocol-Version"));
   if (!refusal) refusal = check_modern_headers(message, request.headers);
   if (!refusal) refusal = server_.check_parameter_headers(message, request.headers);
-  if (refusal) co_return rpc_failure(refusal->http_status, message.id, refusal->error);
-  if (auto refused = check_scope(request, *call)) co_return std::move(*refused);
-  if (message.is("subscriptions/listen")) co_return listen(call);
-  co_return co_await answer(std::move(call), request);
+  if (refusal) return rpc_failure(refusal->http_status, message.id, refusal->error);
+  if (auto refused = check_scope(request, *call)) return refused;
+  if (message.is("subscriptions/listen")) return listen(call);
+  return std::nullopt;
 }
 
 HttpEndpoint::State::Response HttpEndpoint::State::post_legacy(std::shared_ptr<HttpCall> call,
@@ -224,13 +235,13 @@ std::optional<Reply> HttpEndpoint::State::session_method(HttpCall& call) {
 HttpEndpoint::State::Response HttpEndpoint::State::answer(std::shared_ptr<HttpCall> call,
                                                           const net::HttpRequest& request) {
   const bool takes_json = accepts(request.headers, "application/json");
-  const bool takes_events =
-      request.headers.find("Accept") != nullptr && accepts(request.headers, "text/event-stream");
   const bool talks = call->context.era == Era::kLegacy || call->context.request_log_level
                          ? server_.sends_messages(call->message)
                          : false;
-  if (takes_events && call->message.is("tools/call") &&
-      (talks || !progress_token(call->message).empty())) {
+  const bool has_events =
+      call->message.is("tools/call") && (talks || !progress_token(call->message).empty());
+  if (has_events && request.headers.find("Accept") &&
+      accepts(request.headers, "text/event-stream")) {
     co_return co_await answer_as_stream(std::move(call), takes_json);
   }
   if (call->session) call->context.cancel = call->session->in_flight.add(call->message.id);

@@ -104,8 +104,11 @@ class HttpEndpoint::State final : public std::enable_shared_from_this<HttpEndpoi
   std::string public_url(const net::HttpRequest& request) const;
   std::string challenge(const net::HttpRequest& request, std::string_view error,
                         std::string_view scope) const;
+  Response serve_other(net::HttpRequest request, bool allowed);
   Response post(net::HttpRequest request, net::HttpExchange& exchange);
-  Response post_modern(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
+  // What a request of the modern era is answered before any method of the server is asked.
+  std::optional<net::HttpResponse> answer_modern(const std::shared_ptr<HttpCall>& call,
+                                                 const net::HttpRequest& request);
   Response post_legacy(std::shared_ptr<HttpCall> call, const net::HttpRequest& request);
   net::HttpResponse get(const net::HttpRequest& request);
   net::HttpResponse remove(const net::HttpRequest& request);

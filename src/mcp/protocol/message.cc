@@ -44,7 +44,7 @@ std::variant<Message, MessageFault> classify(json::Object& object) {
     if (!text) return invalid({}, "id must be a string or an integer, never null");
     message.id = std::move(*text);
   }
-  if (json::find_string(object, "jsonrpc") != "2.0") {
+  if (find_text(object, "jsonrpc") != "2.0") {
     return invalid(message.id, "jsonrpc must be \"2.0\"");
   }
   const json::Value* method = object.if_contains("method");
@@ -70,6 +70,12 @@ std::variant<Message, MessageFault> classify(json::Object& object) {
 bool is_legacy_version(std::string_view version) {
   return std::find(std::begin(kLegacyVersions), std::end(kLegacyVersions), version) !=
          std::end(kLegacyVersions);
+}
+
+std::optional<std::string_view> find_text(const json::Object& object, std::string_view name) {
+  const json::Value* value = json::find(object, name);
+  if (!value || !value->is_string()) return std::nullopt;
+  return std::string_view{value->get_string()};
 }
 
 const json::Object* Message::meta() const {
@@ -101,6 +107,12 @@ std::string error_text(std::string_view id, const RpcError& error) {
     json::write_to(out, error.data);
   }
   out.append("}}");
+  return out;
+}
+
+std::string reply_begin(std::string_view id) {
+  std::string out = R"({"jsonrpc":"2.0","id":)";
+  out.append(id).append(R"(,"result":{)");
   return out;
 }
 

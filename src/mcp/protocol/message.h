@@ -70,6 +70,9 @@ struct MessageFault {
   RpcError error;
 };
 
+// The member `name` if it is a string, where it lies.
+std::optional<std::string_view> find_text(const json::Object& object, std::string_view name);
+
 // Reads one message. An array (batch) is refused: no revision that we serve needs it.
 std::variant<Message, MessageFault> parse_message(std::string_view text);
 
@@ -81,6 +84,8 @@ struct Reply {
 
 // {"jsonrpc":"2.0","id":ID,"error":{...}}; an empty `id` is left out.
 std::string error_text(std::string_view id, const RpcError& error);
+// {"jsonrpc":"2.0","id":ID,"result":{ : the members of the result and "}}" follow.
+std::string reply_begin(std::string_view id);
 // {"jsonrpc":"2.0","id":ID,"result":RESULT}; `result` is a JSON object as text.
 std::string result_text(std::string_view id, std::string_view result);
 // {"jsonrpc":"2.0","method":METHOD,"params":PARAMS}

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <map>
 #include <unordered_map>
 
 #include "mcp/protocol/definitions.h"
@@ -59,6 +60,7 @@ struct Outcome {
   std::chrono::milliseconds ttl{0};
   bool is_public = false;
   bool input_required = false;
+  bool begun = false;  // `members` starts as the answer does: reply_begin()
 
   static Outcome result(std::string members) {
     return {std::move(members), {}, false, {}, false, false};
@@ -98,7 +100,7 @@ struct Server::Registry {
   void add_methods();
   const Tool* called_tool(const Message& message) const;
   json::Object capabilities() const;
-  std::string finish(const Outcome& outcome, const RequestContext& context) const;
+  std::string finish(Outcome outcome, std::string_view id, const RequestContext& context) const;
   Outcome list_outcome(const Message& message, std::string_view list,
                        const std::vector<std::string>& items) const;
 
@@ -127,7 +129,7 @@ struct Server::Registry {
   std::string server_info;
   std::unordered_map<std::string, MethodEntry> methods;
   std::vector<Tool> tools;
-  std::unordered_map<std::string, std::size_t> tool_index;
+  std::map<std::string, std::size_t, std::less<>> tool_index;  // found by a view
   std::vector<ResourceDefinition> resources;
   std::vector<ResourceDefinition> templates;
   std::vector<PromptDefinition> prompts;
@@ -168,11 +170,12 @@ json::Object Server::Registry::capabilities() const {
   return capabilities;
 }
 
-std::string Server::Registry::finish(const Outcome& outcome, const RequestContext& context) const {
-  std::string out = "{";
-  out += outcome.members;
+// The whole answer as text. A large one is not copied here.
+std::string Server::Registry::finish(Outcome outcome, std::string_view id,
+                                     const RequestContext& context) const {
+  std::string out = outcome.begun ? std::move(outcome.members) : reply_begin(id) + outcome.members;
   if (context.era == Era::kModern) {
-    if (!outcome.members.empty()) out.push_back(',');
+    if (out.back() != '{') out.push_back(',');
     out += outcome.input_required ? "\"resultType\":\"input_required\""
                                   : "\"resultType\":\"complete\"";
     if (outcome.cacheable) {
@@ -182,7 +185,7 @@ std::string Server::Registry::finish(const Outcome& outcome, const RequestContex
     out.append(",\"_meta\":{\"").append(kMetaServerInfo).append("\":");
     out.append(server_info).append("}");
   }
-  out.push_back('}');
+  out.append("}}");
   return out;
 }
 
@@ -284,25 +287,27 @@ asio::awaitable<Outcome> Server::Registry::tools_list(const Message& message,
 
 asio::awaitable<Outcome> Server::Registry::tools_call(const Message& message,
                                                       RequestContext& context) {
-  const auto name = json::find_string(message.params, "name");
+  const auto name = find_text(message.params, "name");
   if (!name) co_return Outcome::failed(invalid_params("tools/call needs params.name, a string"));
   const auto found = tool_index.find(*name);
   if (found == tool_index.end() ||
       !offered_on(tools[found->second].definition, context.transport)) {
-    co_return Outcome::failed(invalid_params("Unknown tool: " + name->substr(0, 128)));
+    co_return Outcome::failed(invalid_params("Unknown tool: " + std::string(name->substr(0, 128))));
   }
   const ToolDefinition& tool = tools[found->second].definition;
   const json::Value* arguments = message.params.if_contains("arguments");
   if (arguments && !arguments->is_object()) {
     co_return Outcome::failed(invalid_params("params.arguments must be an object"));
   }
-  // Not a conditional inside the await: g++ 12 destroys such a temporary twice.
-  json::Object given;
-  if (arguments) given = arguments->get_object();
-  const Result<ToolResult> result = co_await tool.handler(std::move(given), context);
+  const json::Object none;
+  const json::Object& given = arguments ? arguments->get_object() : none;
+  const Result<ToolResult> result = co_await tool.handler(given, context);
   if (auto asked = question(message, context)) co_return std::move(*asked);
   if (!result.ok()) co_return Outcome::failed(server_fault(result.error(), tool.name));
-  co_return Outcome::result(tool_members(*result));
+  Outcome outcome = Outcome::result(reply_begin(message.id));
+  outcome.begun = true;
+  append_tool_members(outcome.members, *result);
+  co_return outcome;
 }
 
 asio::awaitable<Outcome> Server::Registry::resources_list(const Message& message, RequestContext&) {
@@ -500,7 +505,7 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
     // A model reads the results of its tools, and rarely errors.
     if (!message.is("tools/call")) co_return Reply{error_text(message.id, error), 200};
     const Outcome outcome = Outcome::result(tool_members(ToolResult::error(error.message)));
-    co_return Reply{result_text(message.id, registry_->finish(outcome, context)), 200};
+    co_return Reply{registry_->finish(outcome, message.id, context), 200};
   }
   if (modern && may_ask(message)) {
     const auto now = std::chrono::steady_clock::now();
@@ -525,7 +530,7 @@ asio::awaitable<Reply> Server::handle(const Message& message, RequestContext& co
     const bool lacking = outcome.error->code == rpc::kMissingCapability;
     co_return Reply{error_text(message.id, *outcome.error), lacking ? 400 : 200};
   }
-  co_return Reply{result_text(message.id, registry_->finish(outcome, context)), 200};
+  co_return Reply{registry_->finish(std::move(outcome), message.id, context), 200};
 }
 
 json::Object Server::list_tools(const RequestContext& context) const {
@@ -540,7 +545,7 @@ json::Object Server::list_tools(const RequestContext& context) const {
 
 const Server::Registry::Tool* Server::Registry::called_tool(const Message& message) const {
   if (!message.is("tools/call")) return nullptr;
-  const auto name = json::find_string(message.params, "name");
+  const auto name = find_text(message.params, "name");
   const auto found = name ? tool_index.find(*name) : tool_index.end();
   return found == tool_index.end() ? nullptr : &tools[found->second];
 }

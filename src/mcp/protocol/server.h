@@ -64,10 +64,10 @@ struct ToolAnnotations {
   bool open_world = true;
 };
 
-// `arguments` is an empty object when the client sent none. An Error is a fault of the server and
-// becomes -32603; faults of the call are ToolResult::error.
+// `arguments` is an empty object when the client sent none; it outlives the await. An Error is a
+// fault of the server and becomes -32603; faults of the call are ToolResult::error.
 using ToolHandler = std::function<boost::asio::awaitable<Result<ToolResult>>(
-    json::Object arguments, RequestContext& context)>;
+    const json::Object& arguments, RequestContext& context)>;
 
 struct ToolDefinition {
   std::string name;  // 1-128 of [A-Za-z0-9_.-]

@@ -82,7 +82,7 @@ boost::asio::awaitable<Result<json::Object>> recent_rules(Engine& engine, std::s
 
 }  // namespace
 
-StateService::Reply StateService::get_history(json::Object arguments, RequestContext&) {
+StateService::Reply StateService::get_history(const json::Object& arguments, RequestContext&) {
   ArgumentReader reader(arguments, "get_history");
   LogQuery query;
   query.key = reader.optional_string("key", {.bytes_max = limits::kKeyBytesMax}).value_or("");
@@ -119,7 +119,7 @@ StateService::Reply StateService::get_history(json::Object arguments, RequestCon
   co_return ToolResult::object_text(std::move(text));
 }
 
-StateService::Reply StateService::explain(json::Object arguments, RequestContext&) {
+StateService::Reply StateService::explain(const json::Object& arguments, RequestContext&) {
   ArgumentReader reader(arguments, "explain");
   const auto id = reader.optional_string("mutationId", {.bytes_min = 1, .bytes_max = 512});
   const auto key =

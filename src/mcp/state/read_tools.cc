@@ -60,6 +60,22 @@ std::vector<std::string> similar_keys(const SnapshotView& view, std::string_view
   return keys;
 }
 
+// Snapshots by key are written where they stay, behind the name of their member.
+constexpr std::string_view kMapName = R"({"snapshots":)";
+constexpr std::size_t kMapRoom = 1024;
+
+std::string begun_map() {
+  std::string out;
+  out.reserve(kMapRoom);
+  out.append(kMapName).push_back('{');
+  return out;
+}
+
+// The map alone, which ends at `end` of the result's text.
+std::string map_of(const ToolResult& result, std::size_t end) {
+  return result.structured_text.substr(kMapName.size(), end - kMapName.size());
+}
+
 void add_name(std::string& out, std::string_view key) {
   if (out.back() != '{') out += ',';
   json::write_string_to(out, key);
@@ -121,8 +137,9 @@ class Listing {
 
   // `next` is the cursor of the page that follows; empty = this is the last.
   ToolResult reply(std::int64_t as_of, const std::string& next, RequestContext& context) && {
-    map_ += '}';
-    std::string text = R"({"snapshots":)" + map_;
+    std::string text = std::move(map_);
+    text += '}';
+    const std::size_t map_end = text.size();
     if (keys_only_) text += R"(,"keys":)" + json::write(names_);
     text += R"(,"asOfSeq":)" + std::to_string(as_of);
     text += R"(,"count":)" + std::to_string(count_);
@@ -131,20 +148,21 @@ class Listing {
     text += '}';
     ToolResult result = ToolResult::object_text(std::move(text));
     // The reference answers with the bare map, and gateways on this transport expect it.
-    if (context.transport == TransportKind::kLegacySse) result.text = std::move(map_);
+    if (context.transport == TransportKind::kLegacySse) result.text = map_of(result, map_end);
     return result;
   }
 
  private:
   bool keys_only_;
-  std::string map_ = "{";
+  std::string map_ = begun_map();
   json::Array names_;
   std::size_t count_ = 0;
 };
 
 }  // namespace
 
-StateService::Reply StateService::get_state(json::Object arguments, RequestContext& context) {
+StateService::Reply StateService::get_state(const json::Object& arguments,
+                                            RequestContext& context) {
   ArgumentReader reader(arguments, "get_state");
   const std::vector<std::string> keys =
       reader.required_string_list("keys", {.items_min = 0, .items_max = limits::kReadKeysMax});
@@ -158,7 +176,7 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
     fetched = std::move(*present);
   }
   const Timestamp now = engine_.now();
-  std::string map = "{";
+  std::string map = begun_map();
   std::vector<std::pair<std::string, std::vector<std::string>>> similar;
   json::Array omitted;
   for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -181,18 +199,20 @@ StateService::Reply StateService::get_state(json::Object arguments, RequestConte
       if (!names.empty()) similar.emplace_back(key, std::move(names));
     }
   }
-  map += '}';
-  std::string text = R"({"snapshots":)" + map + R"(,"asOfSeq":)" + std::to_string(view.seq());
+  std::string text = std::move(map);
+  text += '}';
+  const std::size_t map_end = text.size();
+  text += R"(,"asOfSeq":)" + std::to_string(view.seq());
   if (!similar.empty()) text += R"(,"similarKeys":)" + similar_text(similar);
   if (!omitted.empty()) text += R"(,"omittedKeys":)" + json::write(omitted);
   text += '}';
   ToolResult result = ToolResult::object_text(std::move(text));
   // The reference answers with the bare map, and gateways on this transport expect it.
-  if (context.transport == TransportKind::kLegacySse) result.text = std::move(map);
+  if (context.transport == TransportKind::kLegacySse) result.text = map_of(result, map_end);
   co_return result;
 }
 
-StateService::Reply StateService::get_state_prefix(json::Object arguments,
+StateService::Reply StateService::get_state_prefix(const json::Object& arguments,
                                                    RequestContext& context) {
   ArgumentReader reader(arguments, "get_state_prefix");
   const std::string prefix = reader.required_string("prefix", {.bytes_max = limits::kKeyBytesMax});

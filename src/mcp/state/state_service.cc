@@ -35,12 +35,12 @@ void StateService::add_tools(Server& server) {
       .read_only = false, .destructive = true, .idempotent = false, .open_world = false};
   const auto add = [&](std::string_view name, const ToolAnnotations& annotations,
                        std::string_view scope,
-                       Reply (StateService::*method)(json::Object, RequestContext&)) {
+                       Reply (StateService::*method)(const json::Object&, RequestContext&)) {
     ToolDefinition tool = tool_texts(name);
     tool.annotations = annotations;
     tool.required_scope = scope;
-    tool.handler = [this, method](json::Object arguments, RequestContext& context) {
-      return (this->*method)(std::move(arguments), context);
+    tool.handler = [this, method](const json::Object& arguments, RequestContext& context) {
+      return (this->*method)(arguments, context);
     };
     server.add_tool(std::move(tool));
   };

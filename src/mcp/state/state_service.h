@@ -47,14 +47,14 @@ class StateService {
   void add_resources(Server& server);
   void add_prompts(Server& server);
 
-  Reply get_state(json::Object arguments, RequestContext& context);
-  Reply get_state_prefix(json::Object arguments, RequestContext& context);
+  Reply get_state(const json::Object& arguments, RequestContext& context);
+  Reply get_state_prefix(const json::Object& arguments, RequestContext& context);
   Reply get_shared_prefix(std::string prefix, std::string cursor, std::size_t limit, bool keys_only,
                           RequestContext& context);
-  Reply propose_mutation(json::Object arguments, RequestContext& context);
-  Reply propose_transaction(json::Object arguments, RequestContext& context);
-  Reply get_history(json::Object arguments, RequestContext& context);
-  Reply explain(json::Object arguments, RequestContext& context);
+  Reply propose_mutation(const json::Object& arguments, RequestContext& context);
+  Reply propose_transaction(const json::Object& arguments, RequestContext& context);
+  Reply get_history(const json::Object& arguments, RequestContext& context);
+  Reply explain(const json::Object& arguments, RequestContext& context);
 
   boost::asio::awaitable<Result<std::vector<ResourceContents>>> read_resource(std::string uri);
   boost::asio::awaitable<Result<PromptResult>> resume_prompt(json::Object arguments);

@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "mcp/protocol/arguments.h"
+#include "mcp/protocol/message.h"
 #include "mcp/state/state_service.h"
 #include "wire/json_codec.h"
 
@@ -20,8 +21,9 @@ constexpr std::size_t kAllowedBytesMax = 1024;
 std::string actor_of(const RequestContext& context) {
   std::string actor = context.caller.actor;
   if (context.caller.principal != kSharedTokenPrincipal) return actor;
-  if (auto user = json::find_string(context.meta, "userId"); user && !user->empty()) {
-    actor += ":" + *user;
+  if (!context.meta) return actor;
+  if (const auto user = find_text(*context.meta, "userId"); user && !user->empty()) {
+    actor.append(":").append(*user);
   }
   return actor;
 }
@@ -114,7 +116,7 @@ std::string StateService::hint(RejectionCode code) const {
   return allowed_keys_.empty() ? "" : fmt::format(" Allowed keys: {}.", allowed_keys_);
 }
 
-StateService::Reply StateService::propose_mutation(json::Object arguments,
+StateService::Reply StateService::propose_mutation(const json::Object& arguments,
                                                    RequestContext& context) {
   ArgumentReader reader(arguments, "propose_mutation");
   Proposal proposal = read_mutation(reader);
@@ -141,7 +143,7 @@ StateService::Reply StateService::propose_mutation(json::Object arguments,
   co_return ToolResult::object(wire::encode_result(result));
 }
 
-StateService::Reply StateService::propose_transaction(json::Object arguments,
+StateService::Reply StateService::propose_transaction(const json::Object& arguments,
                                                       RequestContext& context) {
   ArgumentReader reader(arguments, "propose_transaction");
   TransactionProposal transaction;
