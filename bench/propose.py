@@ -161,7 +161,8 @@ def main():
     m.print_stages(by_stage, "propose_stages")
     m.write_report("propose", {"rounds": rounds, "seconds": seconds, "machine": facts,
                                "figures": figures_of(rows, groups), "rows": rows,
-                               "stages": by_stage, "hot_key": hot, "transactions": groups}, options.json)
+                               "stages": by_stage, "hot_key": hot, "transactions": groups},
+                   options.json)
     return 0
 
 
