@@ -454,6 +454,7 @@ std::vector<CommittedChange> BatchBuilder::changes() const {
 
 std::vector<std::string> BatchBuilder::changed_keys() const {
   std::vector<std::string> keys;
+  keys.reserve(overlay_.size());
   for (const auto& [key, snapshot] : overlay_) keys.push_back(key);
   return keys;
 }

@@ -29,6 +29,7 @@ Engine::Awaitable<Result<std::vector<SnapshotPtr>>> Engine::read(std::vector<std
   if (SharedStore* store = deps_.store.shared()) co_return co_await store->read(std::move(keys));
   const SnapshotView revision = view();
   std::vector<SnapshotPtr> out;
+  out.reserve(keys.size());
   for (const std::string& key : keys) out.push_back(revision.find(key));
   co_return out;
 }
@@ -223,6 +224,7 @@ Engine::Awaitable<void> Engine::after_failed_commit(std::vector<Work> group, con
       co_return;
     }
     std::vector<std::string> keys;
+    keys.reserve(batch.snapshots.size());
     for (const SnapshotPtr& snapshot : batch.snapshots) keys.push_back(snapshot->key);
     co_await write_again(std::move(group), std::move(keys));
     co_return;
@@ -305,6 +307,7 @@ Engine::Awaitable<void> Engine::write_smaller(std::vector<Work> group) {
   if (const auto* expiry = std::get_if<ExpiryWork>(&group.front().what)) {
     if (expiry->keys.size() > 1) {
       std::vector<Work> each;
+      each.reserve(expiry->keys.size());
       for (const std::string& key : expiry->keys) each.push_back({ExpiryWork{{key}}, {}, {}});
       co_await write_halves(std::move(each));
       co_return;

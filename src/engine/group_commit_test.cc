@@ -29,6 +29,7 @@ class GroupCommitTest : public ::testing::Test {
   // Enough that they are decided while another group commits.
   std::vector<Answer> send_many(const std::string& prefix, int count = 32) {
     std::vector<Answer> answers;
+    answers.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
       answers.push_back(world.send(increment(fmt::format("{}{}", prefix, i))));
     }
@@ -127,6 +128,7 @@ TEST_F(GroupCommitTest, DuplicatesAloneWaitForTheCommitThatTheyAreOf) {
   world.store->hold_commits();
   world.send(increment("same"));
   std::vector<Answer> again;
+  again.reserve(20);
   for (int i = 0; i < 20; ++i) again.push_back(world.send(increment("same")));
   EXPECT_EQ(answered(again), 0u);
   world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };

@@ -76,7 +76,7 @@ boost::asio::awaitable<Result<json::Object>> recent_rules(Engine& engine, std::s
   if (text.empty()) text = "no rule was run since the engine started\n";
   json::Object out;
   out["recent"] = std::move(list);
-  out["text"] = std::move(text);
+  out["text"] = text;
   co_return out;
 }
 
