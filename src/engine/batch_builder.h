@@ -3,8 +3,8 @@
 // Pure and synchronous: it reads a revision of the index, a policy, rules and a given time, and
 // changes nothing but itself (and rate tokens). Each proposal is decided against committed state,
 // plus what a batch decided whose commit is under way, plus what earlier proposals of this batch
-// decided. Rules run on each accepted change at once;
-// what they derive is decided in the same pass, breadth first, in file order.
+// decided. Rules run on each accepted change at once; what they derive is decided in the same pass,
+// breadth first, in file order.
 //
 // Invariants: (I1) seq grows by one per entry, versions of a key by one per accepted entry.
 //   (I3) an id is decided once; a repetition is answered from its record. (I6) a rejected proposal
@@ -89,14 +89,13 @@ class BatchBuilder final : private StateLookup, private MemoryLookup {
   const std::unordered_map<std::string, Remembered>& memories() const { return memories_; }
   const std::vector<RuleEvaluation>& evaluations() const { return evaluations_; }
 
-  // REQUIRES: before take(), as for size().
+  // REQUIRES: before take().
   bool empty() const { return entries_.empty(); }
 
   // Keys whose state decided something without being changed: refusals, what rules read, what
   // policies require.
   // REQUIRES: before take().
   std::vector<std::string> keys_read_only() const;
-  std::size_t size() const { return entries_.size(); }
 
   // Hashes the entries so far, which can then not be rolled back; take() has less to do.
   void chain();

@@ -133,8 +133,7 @@ class Engine {
   std::shared_ptr<Group> open_group(const Group* ahead);
   // Whether what waits may be decided while `ahead` commits, as part of `group` (null = a new one).
   bool may_decide_on(const Group& ahead, const Group* group) const;
-  // False once the configuration is another than the group's.
-  bool decided_by_now(const Group& group) const;
+  bool is_of_this_configuration(const Group& group) const;
   // True if so much waits that it should be decided while another group commits.
   bool is_worth_deciding() const;
   Awaitable<void> decide_into(Group& group, std::vector<Work> works);

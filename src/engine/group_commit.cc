@@ -45,6 +45,10 @@ Engine::Awaitable<void> Engine::drain() {
       ahead = nullptr;
       continue;
     }
+    if (group != nullptr && failed_) {
+      give_up(*group);
+      group = nullptr;
+    }
     // First the store gets its next work.
     if (group != nullptr) begin_commit(group);
     if (ahead != nullptr) conclude(*ahead);
@@ -100,8 +104,8 @@ void Engine::wake_drain() {
 // What rules remember beside their commits has one place, and so one group at a time. Nothing joins
 // those that were decided by another configuration.
 bool Engine::may_decide_on(const Group& ahead, const Group* group) const {
-  if (group == nullptr) return decided_by_now(ahead) && !memories_.has_unsaved();
-  return decided_by_now(*group) && has_room(*group);
+  if (group == nullptr) return is_of_this_configuration(ahead) && !memories_.has_unsaved();
+  return is_of_this_configuration(*group) && has_room(*group);
 }
 
 Engine::Awaitable<void> Engine::wait_for_work(const Group& ahead, const Group* group) {
@@ -132,7 +136,7 @@ Engine::Awaitable<std::shared_ptr<Engine::Group>> Engine::prepare(
   co_return group;
 }
 
-bool Engine::decided_by_now(const Group& group) const {
+bool Engine::is_of_this_configuration(const Group& group) const {
   return group.config.policy == config_.policy && group.config.rules == config_.rules;
 }
 

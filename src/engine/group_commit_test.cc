@@ -26,6 +26,26 @@ class GroupCommitTest : public ::testing::Test {
     return proposal;
   }
 
+  struct Sent {
+    Answer first;
+    std::vector<Answer> rest;
+  };
+  // Starts an engine whose store holds the commit of `first`; `rest` is decided on top of it.
+  Sent start_and_send(int count = 32) {
+    world.start();
+    world.store->hold_commits();
+    Sent sent;
+    sent.first = world.send(increment("first"));
+    sent.rest = send_many("rest-", count);
+    return sent;
+  }
+  // The commit of the first ends like that, and all that follows from it happens.
+  void end_commit(CommitFault fault) {
+    world.store->commit_fault = [fault](const CommitBatch&) { return fault; };
+    world.store->release_commits();
+    world.settle();
+  }
+
   // Enough that they are decided while another group commits.
   std::vector<Answer> send_many(const std::string& prefix, int count = 32) {
     std::vector<Answer> answers;
@@ -45,10 +65,7 @@ class GroupCommitTest : public ::testing::Test {
 };
 
 TEST_F(GroupCommitTest, WhatIsDecidedDuringACommitRestsOnItAndIsAnsweredAfterIt) {
-  world.start();
-  world.store->hold_commits();
-  const Answer first = world.send(increment("first"));
-  const std::vector<Answer> rest = send_many("rest-");
+  const auto [first, rest] = start_and_send();
   EXPECT_EQ(world.store->waiting_commits(), 1) << "one commit at a time";
   EXPECT_FALSE(first->has_value());
   EXPECT_EQ(answered(rest), 0u);
@@ -70,13 +87,8 @@ TEST_F(GroupCommitTest, WhatIsDecidedDuringACommitRestsOnItAndIsAnsweredAfterIt)
 }
 
 TEST_F(GroupCommitTest, WhatRestsOnACommitThatFailsIsRefusedWithIt) {
-  world.start();
-  world.store->hold_commits();
-  const Answer first = world.send(increment("first"));
-  const std::vector<Answer> rest = send_many("rest-");
-  world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };
-  world.store->release_commits();
-  world.settle();
+  const auto [first, rest] = start_and_send();
+  end_commit(CommitFault::kNotCommitted);
   EXPECT_EQ(world.store->commits(), 1) << "what rests on it was not tried";
   ASSERT_TRUE(first->has_value());
   EXPECT_EQ((*first)->code, RejectionCode::kUnavailable);
@@ -92,13 +104,8 @@ TEST_F(GroupCommitTest, WhatRestsOnACommitThatFailsIsRefusedWithIt) {
 }
 
 TEST_F(GroupCommitTest, AfterAFatalFaultWhatRestsOnItIsRefusedAndItselfUnanswered) {
-  world.start();
-  world.store->hold_commits();
-  const Answer first = world.send(increment("first"));
-  const std::vector<Answer> rest = send_many("rest-");
-  world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kFatalApplied; };
-  world.store->release_commits();
-  world.settle();
+  const auto [first, rest] = start_and_send();
+  end_commit(CommitFault::kFatalApplied);
   ASSERT_EQ(world.fatal.size(), 1u);
   EXPECT_FALSE(first->has_value()) << "only the next start knows";
   ASSERT_EQ(answered(rest), rest.size());
@@ -131,9 +138,7 @@ TEST_F(GroupCommitTest, DuplicatesAloneWaitForTheCommitThatTheyAreOf) {
   again.reserve(20);
   for (int i = 0; i < 20; ++i) again.push_back(world.send(increment("same")));
   EXPECT_EQ(answered(again), 0u);
-  world.store->commit_fault = [](const CommitBatch&) { return CommitFault::kNotCommitted; };
-  world.store->release_commits();
-  world.settle();
+  end_commit(CommitFault::kNotCommitted);
   for (const Answer& answer : again) EXPECT_EQ((*answer)->code, RejectionCode::kUnavailable);
 }
 
@@ -204,11 +209,8 @@ TEST_F(GroupCommitTest, ARuleRemembersWhatTheCommitUnderWayMadeItRemember) {
 }
 
 TEST_F(GroupCommitTest, NeverMoreThanOneCommitHoldsIsDecidedAhead) {
-  world.start();
-  world.store->hold_commits();
-  world.send(increment("first"));
   const int count = static_cast<int>(limits::kCommitBatchMax) + 40;
-  const std::vector<Answer> rest = send_many("rest-", count);
+  const auto [first, rest] = start_and_send(count);
   world.store->release_commits();
   world.settle();
   EXPECT_EQ(answered(rest), rest.size());

@@ -33,6 +33,9 @@ targets() {
   ninja -C "build/$1" -t targets all | sed -n 's/: phony$//p' | { grep -Ex "$2" || true; }
 }
 
+# The C++ parts of benchmarks, as targets of the release build, which is configured.
+bench_parts() { targets release 'bench_[a-z_0-9]+' | tr '\n' ' '; }
+
 # A benchmark is an executable file bench/NAME.py; its C++ parts are the CMake targets
 # bench_NAME..., which can also be run alone.
 list_benchmarks() {
@@ -56,7 +59,7 @@ prepare_benchmarks() {
   step "Building the engine and the parts of benchmarks (release)"
   configure release
   local parts
-  parts="$(targets release 'bench_[a-z_0-9]+' | tr '\n' ' ')"
+  parts="$(bench_parts)"
   if [ -n "${STATE_ENGINE_BIN:-}" ]; then
     say "  measuring $STATE_ENGINE_BIN"
     # shellcheck disable=SC2086  # one target a word

@@ -67,8 +67,13 @@ run_tsan() {
     -LE 'process|repository' "$@"
 }
 
-# The programs of the release build that tests start or count.
-compile_release() { compile release state-engine state-engine-planted bench_hot_paths; }
+# The programs of the release build that tests start or count, and the parts of benchmarks, which
+# nothing else would notice to be broken.
+compile_release() {
+  configure release || return 1
+  # shellcheck disable=SC2046  # one target a word
+  compile release state-engine state-engine-planted $(bench_parts)
+}
 
 start_results() {
   rm -rf "$RESULTS" "$SUMMARY"
