@@ -28,7 +28,8 @@ class IoRuntime {
   IoRuntime(const IoRuntime&) = delete;
   IoRuntime& operator=(const IoRuntime&) = delete;
 
-  // An executor that runs its handlers one after the other, on the threads in turn.
+  // An executor that runs its handlers one after the other, on the threads in turn. Posts of one
+  // thread keep their order; where those of several must, put asio::make_strand around it.
   boost::asio::any_io_executor make_strand() const;
   // The same, on the engine's thread.
   boost::asio::any_io_executor make_engine_strand() const;

@@ -60,7 +60,8 @@ class WebSocket {
   // The same, and waits until the socket took it.
   virtual boost::asio::awaitable<Status> write(std::string text) = 0;
 
-  // Begins the goodbye; a read under way goes on until the peer's half came or close_timeout.
+  // Begins the goodbye. A read under way ends when the peer's half came, or after close_timeout;
+  // what the peer sent before its half may be thrown away, so whoever wants it reads it first.
   virtual void start_close(std::uint16_t code, std::string reason) = 0;
   // The same, and waits for the end. REQUIRES: no read under way, or one that its caller awaits.
   virtual boost::asio::awaitable<void> close(std::uint16_t code, std::string reason) = 0;

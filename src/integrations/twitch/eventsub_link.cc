@@ -12,6 +12,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr std::chrono::seconds kKeepaliveDefault{10};
+constexpr std::size_t kHeldMax = 1'000;
 
 // "wss://host/..." as {"wss", "host"}; the port belongs to the host.
 std::pair<std::string_view, std::string_view> scheme_and_host(std::string_view url) {
@@ -98,6 +99,7 @@ LinkActions EventSubLink::start(Now now) {
 
 // Gives up every socket and plans the next try.
 void EventSubLink::lose(std::string why, Now now, LinkActions& actions) {
+  end_drain(now, actions);
   if (main_) actions.emplace_back(CloseSocket{main_->id, why});
   if (next_) actions.emplace_back(CloseSocket{next_->id, why});
   main_.reset();
@@ -109,7 +111,7 @@ void EventSubLink::lose(std::string why, Now now, LinkActions& actions) {
 }
 
 bool EventSubLink::knows(SocketId socket) const {
-  return (main_ && main_->id == socket) || (next_ && next_->id == socket) || draining_ == socket;
+  return (main_ && main_->id == socket) || (next_ && next_->id == socket) || old_ == socket;
 }
 
 void EventSubLink::heard_from(SocketId socket, Now now) {
@@ -139,7 +141,7 @@ LinkActions EventSubLink::on_text(SocketId socket, std::string_view text, Now no
       on_reconnect(socket, *frame, now, actions);
       break;
     case FrameKind::kNotification:
-      pass_on(std::move(*frame), now, actions);
+      on_notification(socket, std::move(*frame), now, actions);
       break;
     case FrameKind::kRevocation:
       if (!seen_.first_time(frame->message_id)) {
@@ -165,9 +167,11 @@ void EventSubLink::on_welcome(SocketId socket, const Frame& frame, Now now, Link
       std::chrono::duration_cast<nanoseconds>(frame.keepalive.value_or(kKeepaliveDefault)) * 6 / 5;
   const bool old_one_lives = main_.has_value();
   if (handover) {
+    end_drain(now, actions);
     if (old_one_lives) {
-      draining_ = main_->id;
-      actions.emplace_back(CloseSocket{main_->id, "handed over"});
+      // Not closed yet: closing throws away what is on its way.
+      old_ = main_->id;
+      drain_until_ = now.steady + options_.drain_time;
     }
     main_ = std::exchange(next_, std::nullopt);
   }
@@ -205,6 +209,24 @@ void EventSubLink::on_reconnect(SocketId socket, const Frame& frame, Now now,
   next_ = open(frame.reconnect_url, now.steady + options_.handover_timeout, actions);
 }
 
+void EventSubLink::on_notification(SocketId socket, Frame frame, Now now, LinkActions& actions) {
+  const bool hold = drain_until_ && socket != old_;
+  if (hold && held_.size() < kHeldMax) {
+    held_.push_back(std::move(frame));
+    return;
+  }
+  if (hold) end_drain(now, actions);
+  pass_on(std::move(frame), now, actions);
+}
+
+// The old socket has had its time, or has ended: it is closed and the new one's turn comes.
+void EventSubLink::end_drain(Now now, LinkActions& actions) {
+  if (!drain_until_) return;
+  drain_until_.reset();
+  actions.emplace_back(CloseSocket{*old_, "handed over"});
+  for (Frame& frame : std::exchange(held_, {})) pass_on(std::move(frame), now, actions);
+}
+
 void EventSubLink::pass_on(Frame frame, Now now, LinkActions& actions) {
   const Freshness age = freshness(frame.sent_at, now.wall);
   for (Notice& notice : frame.notices) {
@@ -223,8 +245,9 @@ void EventSubLink::pass_on(Frame frame, Now now, LinkActions& actions) {
 
 LinkActions EventSubLink::on_closed(SocketId socket, std::uint16_t code, Now now) {
   LinkActions actions;
-  if (draining_ == socket) {
-    draining_.reset();
+  if (old_ == socket) {
+    end_drain(now, actions);
+    old_.reset();
   } else if (next_ && next_->id == socket) {
     next_.reset();
     lose("the handover failed: " + describe_close(code), now, actions);
@@ -238,6 +261,7 @@ LinkActions EventSubLink::on_closed(SocketId socket, std::uint16_t code, Now now
 
 LinkActions EventSubLink::on_time(Now now) {
   LinkActions actions;
+  if (drain_until_ && now.steady >= *drain_until_) end_drain(now, actions);
   if (retry_at_ && now.steady >= *retry_at_) {
     connect_fresh(now, actions);
   } else if (next_ && now.steady >= next_->deadline) {
@@ -255,6 +279,7 @@ nanoseconds EventSubLink::next_deadline() const {
   if (retry_at_) at = std::min(at, *retry_at_);
   if (main_ && !next_) at = std::min(at, main_->deadline);
   if (next_) at = std::min(at, next_->deadline);
+  if (drain_until_) at = std::min(at, *drain_until_);
   return at;
 }
 

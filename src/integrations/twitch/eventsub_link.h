@@ -3,7 +3,9 @@
 //
 // Invariants, checked by eventsub_link_test.cc:
 //   (1) A notification is passed on once, whatever was delivered how often over which socket.
-//   (2) After a session_reconnect the old socket is read until the new one has its welcome.
+//   (2) After a session_reconnect the old socket is read until drain_time after the new one's
+//   welcome,
+//       and what the new one brings meanwhile is passed on after it: the order of sending.
 //   (3) Whenever messages may have been lost, kReconcile follows (a new session implies it).
 //   (4) At every moment there is a socket or a time at which one will be opened.
 //   (5) Nothing that the peer sends ends the machine.
@@ -81,6 +83,9 @@ struct LinkOptions {
   std::chrono::seconds keepalive{10};         // asked for; the welcome says what it became
   std::chrono::seconds welcome_timeout{15};   // from connecting to the welcome
   std::chrono::seconds handover_timeout{30};  // Twitch closes the old socket then
+  // What is still on its way over the old socket when the new one has its welcome comes within
+  // this.
+  std::chrono::milliseconds drain_time{1'000};
   net::BackoffOptions backoff{std::chrono::milliseconds{500}, std::chrono::milliseconds{60'000}, 2,
                               0.5};
 };
@@ -117,7 +122,9 @@ class EventSubLink {
   void lose(std::string why, Now now, LinkActions& actions);
   void on_welcome(SocketId socket, const Frame& frame, Now now, LinkActions& actions);
   void on_reconnect(SocketId socket, const Frame& frame, Now now, LinkActions& actions);
+  void on_notification(SocketId socket, Frame frame, Now now, LinkActions& actions);
   void pass_on(Frame frame, Now now, LinkActions& actions);
+  void end_drain(Now now, LinkActions& actions);
   bool may_reconnect_to(std::string_view url) const;
   bool knows(SocketId socket) const;
   void heard_from(SocketId socket, Now now);
@@ -127,8 +134,10 @@ class EventSubLink {
   SeenMessages seen_;
   SocketId last_id_ = 0;
   std::optional<Socket> main_;
-  std::optional<Socket> next_;        // after session_reconnect, until its welcome
-  std::optional<SocketId> draining_;  // the old socket after a handover
+  std::optional<Socket> next_;   // after session_reconnect, until its welcome
+  std::optional<SocketId> old_;  // the old socket after a handover, until it has closed
+  std::optional<std::chrono::nanoseconds> drain_until_;  // while old_ comes first
+  std::vector<Frame> held_;  // notifications of main_ while old_ comes first
   std::optional<std::chrono::nanoseconds> retry_at_;
   std::string session_id_;
   std::chrono::nanoseconds silence_max_{};

@@ -165,7 +165,7 @@ TEST_F(EventSubLinkTest, EachCloseCodeEndsInAFreshSession) {
   }
 }
 
-TEST_F(EventSubLinkTest, AHandoverReadsTheOldSocketUntilTheNewWelcome) {  // (2)
+TEST_F(EventSubLinkTest, AHandoverReadsTheOldSocketUntilItIsDrained) {  // (2)
   go_live();
   const auto asked = link_.on_text(1, reconnect("wss://eventsub.wss.twitch.tv/ws?x=1"), now());
   const auto connects = pick<ConnectSocket>(asked);
@@ -175,15 +175,59 @@ TEST_F(EventSubLinkTest, AHandoverReadsTheOldSocketUntilTheNewWelcome) {  // (2)
   EXPECT_EQ(pick<Noticed>(link_.on_text(1, notification("a"), now())).size(), 1u);
 
   const auto handed = link_.on_text(2, welcome("session-1"), now());
-  ASSERT_EQ(pick<CloseSocket>(handed).size(), 1u);
-  EXPECT_EQ(pick<CloseSocket>(handed)[0].socket, 1);
+  EXPECT_TRUE(pick<CloseSocket>(handed).empty()) << "closing throws away what is on its way";
   EXPECT_TRUE(pick<SessionStarted>(handed).empty()) << "the subscriptions have moved along";
   EXPECT_TRUE(pick<ReconcileNeeded>(handed).empty());
-  // What was on its way over the old socket still counts, once.
+  // What was on its way over the old socket comes first, and once.
+  EXPECT_TRUE(link_.on_text(2, notification("c"), now()).empty());
+  EXPECT_TRUE(link_.on_text(2, notification("b"), now()).empty());
   EXPECT_EQ(pick<Noticed>(link_.on_text(1, notification("b"), now())).size(), 1u);
-  EXPECT_TRUE(pick<Noticed>(link_.on_text(2, notification("b"), now())).empty());
+  EXPECT_EQ(link_.next_deadline(), clock_.monotonic_now() + seconds{1});
+  clock_.advance(seconds{1});
+  const auto drained = link_.on_time(now());
+  ASSERT_EQ(pick<CloseSocket>(drained).size(), 1u);
+  EXPECT_EQ(pick<CloseSocket>(drained)[0].socket, 1);
+  ASSERT_EQ(pick<Noticed>(drained).size(), 1u);
+  EXPECT_EQ(pick<Noticed>(drained)[0].notice.message_id, "c");
+  // Even what comes while it closes.
+  EXPECT_EQ(pick<Noticed>(link_.on_text(1, notification("d"), now())).size(), 1u);
+  EXPECT_EQ(pick<Noticed>(link_.on_text(2, notification("e"), now())).size(), 1u);
   EXPECT_TRUE(link_.on_closed(1, 1000, now()).empty());
   EXPECT_TRUE(link_.live());
+}
+
+// Whatever ends the drain, what the new socket brought in it is passed on.
+TEST_F(EventSubLinkTest, NothingThatWasHeldIsLost) {  // (2)
+  const auto handover = [&](EventSubLink& link) {
+    link.start(now());
+    link.on_text(1, welcome(), now());
+    link.on_text(1, reconnect("wss://eventsub.wss.twitch.tv/ws?x=1"), now());
+    link.on_text(2, welcome(), now());
+    EXPECT_TRUE(link.on_text(2, notification("held"), now()).empty());
+  };
+  const LinkOptions options{.url = "wss://eventsub.wss.twitch.tv/ws"};
+  EventSubLink old_one_ends(options, random_);
+  handover(old_one_ends);
+  EXPECT_EQ(pick<Noticed>(old_one_ends.on_closed(1, 4004, now())).size(), 1u);
+  EventSubLink new_one_ends(options, random_);
+  handover(new_one_ends);
+  const auto lost = new_one_ends.on_closed(2, 1006, now());
+  EXPECT_EQ(pick<Noticed>(lost).size(), 1u);
+  EXPECT_EQ(pick<CloseSocket>(lost).size(), 1u) << "the old socket must not stay";
+  EXPECT_EQ(pick<SessionLost>(lost).size(), 1u);
+  EventSubLink next_handover(options, random_);
+  handover(next_handover);
+  next_handover.on_text(2, reconnect("wss://eventsub.wss.twitch.tv/ws?x=2"), now());
+  const auto again = next_handover.on_text(3, welcome(), now());
+  EXPECT_EQ(pick<Noticed>(again).size(), 1u);
+  EXPECT_EQ(pick<CloseSocket>(again).size(), 1u);
+  EventSubLink flooded(options, random_);
+  handover(flooded);
+  std::size_t noticed = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    noticed += pick<Noticed>(flooded.on_text(2, notification(), now())).size();
+  }
+  EXPECT_EQ(noticed, 1'001u) << "a flood ends the wait";
 }
 
 TEST_F(EventSubLinkTest, AnOldSocketThatEndsBeforeTheNewWelcomeMeansReconciling) {  // (3)

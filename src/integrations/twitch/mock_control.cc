@@ -177,11 +177,11 @@ HttpResponse MockTwitch::control_sessions(std::string_view verb, const json::Obj
     touched += 1;
     if (verb == "close") {
       const auto code = json::find_int(body, "code").value_or(4000);
-      start_close(session.socket, static_cast<std::uint16_t>(code), "closed by /control/close");
+      start_close(session, static_cast<std::uint16_t>(code), "closed by /control/close");
     } else if (verb == "drop") {
       session.socket->abort();
     } else if (verb == "raw") {
-      send_text(session.socket, text_or(body, "text", ""));
+      send_text(session, text_or(body, "text", ""));
     } else {
       const std::string secret = random_hex(random_, 12);
       reconnects_[secret] = session.id;

@@ -56,18 +56,19 @@ std::string_view without_prefix(std::string_view path) {
 
 }  // namespace
 
-void MockTwitch::send_text(const Socket& socket, std::string text) {
-  boost::asio::post(socket->executor(), [socket, text = std::move(text)]() mutable {
+void MockTwitch::send_text(const Session& session, std::string text) {
+  boost::asio::post(session.in_order, [socket = session.socket, text = std::move(text)]() mutable {
     const Status sent = socket->send(std::move(text));
     // A peer that does not read is cut off; one that is gone or going needs nothing.
     if (!sent.ok() && sent.error().code == ErrorCode::kResourceExhausted) socket->abort();
   });
 }
 
-void MockTwitch::start_close(const Socket& socket, std::uint16_t code, std::string reason) {
-  boost::asio::post(socket->executor(), [socket, code, reason = std::move(reason)]() mutable {
-    socket->start_close(code, std::move(reason));
-  });
+void MockTwitch::start_close(const Session& session, std::uint16_t code, std::string reason) {
+  boost::asio::post(session.in_order,
+                    [socket = session.socket, code, reason = std::move(reason)]() mutable {
+                      socket->start_close(code, std::move(reason));
+                    });
 }
 
 MockWorld::Form parse_form(std::string_view text) {
@@ -259,15 +260,14 @@ boost::asio::awaitable<void> MockTwitch::serve_socket(Socket socket, std::string
 
 void MockTwitch::on_open(const Socket& socket, const std::string& reconnect,
                          std::chrono::milliseconds keepalive) {
-  Session session;
-  session.socket = socket;
+  Session session(socket);
   session.keepalive = keepalive;
   session.opened = session.last_sent = clock_.wall_now();
   session.id = random_hex(random_, 20);
   if (!reconnect.empty()) {
     const auto known = reconnects_.find(reconnect);
     if (known == reconnects_.end()) {
-      start_close(socket, kClosedBadReconnect, "invalid reconnect");
+      start_close(session, kClosedBadReconnect, "invalid reconnect");
       return;
     }
     session.id = known->second;
@@ -278,8 +278,7 @@ void MockTwitch::on_open(const Socket& socket, const std::string& reconnect,
     }
   }
   world_.open_session(session.id);
-  Session& stored = sessions_[socket.get()] = std::move(session);
-  welcome(stored);
+  welcome(sessions_.insert_or_assign(socket.get(), std::move(session)).first->second);
 }
 
 void MockTwitch::welcome(Session& session) {
@@ -307,7 +306,7 @@ void MockTwitch::send(Session& session, std::string_view type, json::Object payl
                                 {"message_type", type},
                                 {"message_timestamp", twitch_time(session.last_sent)}}},
       {"payload", std::move(payload)}};
-  send_text(session.socket, json::write(envelope));
+  send_text(session, json::write(envelope));
 }
 
 void MockTwitch::deliver(const Delivery& delivery) {
@@ -332,7 +331,7 @@ void MockTwitch::deliver(const Delivery& delivery) {
   for (auto& [key, session] : sessions_) {
     if (!session.live || session.id != subscription->session_id) continue;
     session.last_sent = clock_.wall_now();
-    for (int i = 0; i < delivery.repeat; ++i) send_text(session.socket, text);
+    for (int i = 0; i < delivery.repeat; ++i) send_text(session, text);
   }
 }
 
@@ -353,13 +352,13 @@ void MockTwitch::tick() {
 void MockTwitch::tick_session(Session& session, Timestamp now) {
   if (session.grace_ends && now >= *session.grace_ends) {
     session.grace_ends.reset();
-    start_close(session.socket, kClosedGrace, "reconnect grace time expired");
+    start_close(session, kClosedGrace, "reconnect grace time expired");
     return;
   }
   if (!session.live) return;
   if (!session.had_subscription && now - session.opened >= options_.subscribe_window) {
     session.had_subscription = true;  // Closed once.
-    start_close(session.socket, kClosedUnused, "connection unused");
+    start_close(session, kClosedUnused, "connection unused");
     return;
   }
   if (keepalives_ && now - session.last_sent >= session.keepalive) {

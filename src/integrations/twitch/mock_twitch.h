@@ -18,6 +18,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/strand.hpp>
 
 #include "base/log.h"
 #include "integrations/twitch/mock_world.h"
@@ -62,8 +66,13 @@ class MockTwitch {
  private:
   using Socket = std::shared_ptr<net::WebSocket>;
   struct Session {
-    std::string id;
+    explicit Session(Socket with)
+        : socket(std::move(with)), in_order(boost::asio::make_strand(socket->executor())) {}
+
     Socket socket;
+    // Within the socket's executor. Events come in from several threads, and their order must stay.
+    boost::asio::strand<boost::asio::any_io_executor> in_order;
+    std::string id;
     std::chrono::milliseconds keepalive{};
     Timestamp opened{};
     Timestamp last_sent{};
@@ -82,9 +91,8 @@ class MockTwitch {
     int repeat = 1;
   };
 
-  // The socket belongs to its strand: these go there.
-  static void send_text(const Socket& socket, std::string text);
-  static void start_close(const Socket& socket, std::uint16_t code, std::string reason);
+  static void send_text(const Session& session, std::string text);
+  static void start_close(const Session& session, std::uint16_t code, std::string reason);
 
   using Handler = net::HttpResponse (MockTwitch::*)(const net::HttpRequest&);
   net::HttpHandler locked(Handler handler);
