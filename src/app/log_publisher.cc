@@ -180,26 +180,40 @@ LogPublisher::Awaitable<void> LogPublisher::save_cursor(bool now) {
 
 // Publishes the next page. False if the store or the bus does not work now.
 LogPublisher::Awaitable<bool> LogPublisher::publish_some() {
-  if (!engine_.is_shared() && cursor_ == engine_.view().seq()) co_return true;
-  auto page = co_await next_page();
-  if (!page.ok()) {
-    if (!std::exchange(faulty_, true)) {
-      log_.warn("the log cannot be read for publishing", {{"error", page.error().message}});
+  if (unsent_.messages.empty()) {
+    if (!engine_.is_shared() && cursor_ == engine_.view().seq()) co_return true;
+    auto page = co_await next_page();
+    if (!page.ok()) {
+      if (!std::exchange(faulty_, true)) {
+        log_.warn("the log cannot be read for publishing", {{"error", page.error().message}});
+      }
+      co_return false;
     }
-    co_return false;
+    faulty_ = false;
+    unsent_ = *std::move(page);
   }
-  faulty_ = false;
-  if (page->last_seq == cursor_) co_return true;
-  const auto outcomes = co_await bus_.publish_all(std::move(page->messages));
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    if (outcomes[i] != PublishOutcome::kRetry) continue;
-    cursor_ = std::max(cursor_, page->seqs[i] - 1);
-    co_return false;
-  }
-  cursor_ = page->last_seq;
+  const bool sent = co_await send_page();
+  if (!sent) co_return false;
+  cursor_ = unsent_.last_seq;
+  unsent_ = {};
   const std::lock_guard lock(mutex_);
   recent_.erase(recent_.begin(), recent_.upper_bound(cursor_));
   co_return true;
+}
+
+// False if the bus did not take all; what it did not take stays for the next try, as building a
+// page costs a look into the log for each value that has changed since.
+LogPublisher::Awaitable<bool> LogPublisher::send_page() {
+  if (unsent_.messages.empty()) co_return true;
+  std::vector<BusMessage> messages = unsent_.messages;
+  const auto outcomes = co_await bus_.publish_all(std::move(messages));
+  const auto refused = std::find(outcomes.begin(), outcomes.end(), PublishOutcome::kRetry);
+  if (refused == outcomes.end()) co_return true;
+  const auto taken = refused - outcomes.begin();
+  cursor_ = std::max(cursor_, unsent_.seqs[static_cast<std::size_t>(taken)] - 1);
+  unsent_.messages.erase(unsent_.messages.begin(), unsent_.messages.begin() + taken);
+  unsent_.seqs.erase(unsent_.seqs.begin(), unsent_.seqs.begin() + taken);
+  co_return false;
 }
 
 LogPublisher::Awaitable<Result<LogPublisher::Page>> LogPublisher::next_page() {

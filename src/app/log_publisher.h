@@ -71,6 +71,7 @@ class LogPublisher {
   Awaitable<void> run();
   Awaitable<bool> load_cursor();
   Awaitable<bool> publish_some();
+  Awaitable<bool> send_page();
   Awaitable<void> publish_repeated();
   Awaitable<void> save_cursor(bool now);
   Awaitable<Result<Page>> next_page();
@@ -107,6 +108,7 @@ class LogPublisher {
   LastValues last_values_;
   std::string engine_id_;  // whose entries are published, where several engines write
   std::int64_t cursor_ = 0;
+  Page unsent_;  // what comes after cursor_ and the bus did not take yet
   std::int64_t saved_ = 0;
   Steady::time_point saved_at_{};
   Steady::time_point looked_at_{};  // when the other engines' cursors were read

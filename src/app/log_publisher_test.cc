@@ -2,6 +2,8 @@
 
 #include "app/log_publisher.h"
 
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include "tests/support/engine_world.h"
@@ -11,6 +13,7 @@ namespace state_engine {
 namespace {
 
 using testing::EngineWorld;
+using testing::FaultyStore;
 using testing::proposal_of;
 
 class RememberingBus final : public Bus {
@@ -18,6 +21,8 @@ class RememberingBus final : public Bus {
   class Nothing final : public Subscription {};
 
   boost::asio::awaitable<PublishOutcome> publish(BusMessage message) override {
+    if (room == 0) co_return PublishOutcome::kRetry;
+    --room;
     published.push_back(std::move(message));
     co_return PublishOutcome::kPublished;
   }
@@ -42,6 +47,7 @@ class RememberingBus final : public Bus {
   }
 
   std::vector<BusMessage> published;
+  std::size_t room = 1'000'000;  // so many more are taken
 };
 
 class LogPublisherTest : public ::testing::Test {
@@ -97,6 +103,32 @@ TEST_F(LogPublisherTest, TheValueBeforeIsFoundInALogThatItDidNotRead) {
   ASSERT_TRUE(world.run_until([&] { return bus.published.size() == 2; }));
   ASSERT_EQ(bus.changes().size(), 1U);
   EXPECT_EQ(bus.changes()[0].prev, json::Value(1));
+}
+
+// The values that the first try put by are newer than those that a second reading would look for.
+TEST_F(LogPublisherTest, WhatTheBusDidNotTakeIsTriedAgainWithoutReadingTheLog) {
+  bus.room = 3;
+  world.start();
+  for (int i = 1; i <= 4; ++i) world.set("k", i);
+  int reads = 0;
+  world.store->read_fault = [&](FaultyStore::Read what) {
+    reads += what == FaultyStore::Read::kLog ? 1 : 0;
+    return false;
+  };
+  publish();
+  world.run_until([] { return false; }, std::chrono::milliseconds{700});
+  EXPECT_EQ(bus.published.size(), 3U);
+  EXPECT_EQ(reads, 1) << "one page, though it was tried several times";
+  bus.room = 2;
+  ASSERT_TRUE(world.run_until([&] { return bus.published.size() == 5; }));
+  bus.room = 1'000;
+  ASSERT_TRUE(world.run_until([&] { return bus.published.size() == 8; }));
+  const auto changes = bus.changes();
+  ASSERT_EQ(changes.size(), 4U);
+  for (int i = 1; i < 4; ++i) EXPECT_EQ(changes[static_cast<std::size_t>(i)].prev, json::Value(i));
+  std::set<std::string> ids;
+  for (const BusMessage& message : bus.published) ids.insert(message.message_id);
+  EXPECT_EQ(ids.size(), 8U) << "nothing twice, nothing missing";
 }
 
 TEST_F(LogPublisherTest, WhileABacklogIsDecidedItWaitsButNotForEver) {
