@@ -1,0 +1,72 @@
+// How the threads wait: no work may be missed, whatever time lies between two pieces, and none may
+// be busy without work.
+
+#include "net/io_runtime.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <future>
+#include <thread>
+
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace state_engine::net {
+namespace {
+
+using std::chrono::microseconds;
+
+// Runs something on `executor` and waits for it.
+bool answers(const boost::asio::any_io_executor& executor) {
+  std::promise<void> done;
+  boost::asio::post(executor, [&done] { done.set_value(); });
+  const bool came =
+      done.get_future().wait_for(std::chrono::seconds{20}) == std::future_status::ready;
+  if (!came) std::abort();  // `done` must not go away under the handler.
+  return came;
+}
+
+double processor_seconds() {
+  timespec time{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+TEST(IoRuntimeTest, WorkIsFoundWhateverTimeLiesBetween) {
+  IoRuntime runtime(2);
+  const auto first = runtime.make_strand();
+  const auto second = runtime.make_strand();
+  SeededRandom random(7);
+  for (int i = 0; i < 2'000; ++i) {
+    // Around the times at which a thread stops asking and goes to sleep.
+    const auto until = std::chrono::steady_clock::now() + microseconds{random.below(160)};
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    ASSERT_TRUE(answers(i % 3 == 0 ? second : first));
+  }
+  ASSERT_TRUE(answers(runtime.make_engine_strand()));
+}
+
+TEST(IoRuntimeTest, WithoutWorkItSleeps) {
+  IoRuntime runtime(2);
+  const auto strand = runtime.make_strand();
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(answers(strand));
+  const double before = processor_seconds();
+  std::this_thread::sleep_for(std::chrono::milliseconds{500});
+  EXPECT_LT(processor_seconds() - before, 0.1) << "of the 0.5 s that a busy thread would take";
+}
+
+TEST(IoRuntimeTest, AStopEndsThreadsThatAskAndThatSleep) {
+  for (int i = 0; i < 50; ++i) {
+    IoRuntime runtime(2);
+    const auto strand = runtime.make_strand();
+    for (int n = 0; n < i; ++n) ASSERT_TRUE(answers(strand));
+    runtime.stop();
+  }
+}
+
+}  // namespace
+}  // namespace state_engine::net
