@@ -307,7 +307,7 @@ void LogPublisher::log_published(const PublishCursor& cursor, std::size_t messag
 BusMessage LogPublisher::result_message(const LogEntry& entry) const {
   SnapshotPtr current;
   if (entry.code == RejectionCode::kVersionConflict) {
-    // As it is now: what its proposer needs to decide again.
+    // As it is when the page is built: what its proposer needs to decide again.
     current = engine_.view().find(entry.proposal.key);
     if (current != nullptr && !current->visible_at(engine_.now())) current = nullptr;
   }
