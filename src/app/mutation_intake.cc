@@ -132,9 +132,11 @@ MutationIntake::Item MutationIntake::decode(BusDelivery delivery) const {
   }
   item.bytes = message.body.size();
   item.delivery = std::move(delivery);
-  if (read.fault != RejectionCode::kDeadLetter) item.delivery.message.body.clear();
   return item;
 }
+
+// The engine takes the proposal; what it gives back is read from the message again.
+void MutationIntake::restore(Item& item) const { item = decode(std::move(item.delivery)); }
 
 void MutationIntake::receive(BusDelivery delivery) {
   Item item = decode(std::move(delivery));
@@ -265,7 +267,7 @@ void MutationIntake::submit_batches(Steady::time_point now) {
 awaitable<void> MutationIntake::decide(std::shared_ptr<Batch> batch) {
   std::vector<Submission> submissions;
   submissions.reserve(batch->items.size());
-  for (const Item& item : batch->items) submissions.push_back(item.submission);
+  for (Item& item : batch->items) submissions.push_back(std::move(item.submission));
   batch->results = co_await engine_.propose_in_order(std::move(submissions), lane_);
   SE_ASSERT(batch->results.size() == batch->items.size());
   batch->decided = true;
@@ -286,6 +288,7 @@ bool MutationIntake::take_decided() {
       }
       lane_broken_ = true;
       if (!batch->current) continue;
+      restore(batch->items[i]);
       refused_.items.push_back(std::move(batch->items[i]));
       refused_.results.push_back(std::move(batch->results[i]));
     }
@@ -335,6 +338,7 @@ void MutationIntake::settle(Item& item, const MutationResult& result) {
                 {{"mutationId", result.mutation_id}, {"error", result.error}});
       events_.on_dead_letter();
     }
+    restore(item);
     dead_.push_back(std::move(item));
     return;
   }

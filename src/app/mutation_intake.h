@@ -77,7 +77,7 @@ class MutationIntake {
 
   struct Item {
     BusDelivery delivery;
-    Submission submission;
+    Submission submission;  // empty while the engine has it
     std::size_t bytes = 0;
     const std::string& key() const { return submission.proposal.key; }
   };
@@ -98,6 +98,7 @@ class MutationIntake {
   void receive(BusDelivery delivery);
   void reset();
   Item decode(BusDelivery delivery) const;
+  void restore(Item& item) const;
   boost::asio::awaitable<void> run();
   void take_inbox();
   std::vector<Item> take_batch(Steady::time_point now);

@@ -568,6 +568,7 @@ asio::awaitable<void> HttpConnection::run() {
       if (co_await read_request(request) != ReadOutcome::kRequest) break;
     }
     const bool is_head = request.method == "HEAD";
+    const std::size_t asked_bytes = request.body.size();
     HttpRequest upgrade;  // kept only if it asks for one
     if (is_websocket_upgrade(request)) upgrade = request;
     const HttpResponse response = co_await handle(request);
@@ -583,6 +584,10 @@ asio::awaitable<void> HttpConnection::run() {
       written = co_await write_response(response, is_head);
     }
     if (!written || close_after_) break;
+    if (!response.stream && has_to_move(asked_bytes + response.body.size())) {
+      enter(Phase::kClosing, std::chrono::milliseconds::zero());
+      co_return;
+    }
   }
   co_await close_gently();
 }

@@ -4,6 +4,10 @@
 // deadline, and the server's sweeper, one timer for all connections, calls sweep(). The sweeper
 // also starts the read that notices a client going away, for handlers that run longer than a tick.
 //
+// Between two requests it may leave its thread: many small exchanges are served by half of the
+// threads, large ones by all (docs/adr/0028). It then ends, and another one goes on with its
+// socket.
+//
 // Threads: sweep(), drain() and abort() from any thread; the rest on the connection's strand.
 
 #ifndef STATE_ENGINE_NET_HTTP_CONNECTION_H_
@@ -20,6 +24,7 @@
 
 #include "net/http_server.h"
 #include "net/http_stream.h"
+#include "net/io_runtime.h"
 #include "net/wake_signal.h"
 
 namespace state_engine::net {
@@ -31,6 +36,7 @@ struct ConnectionHost {
   virtual Log& log() const = 0;
   virtual bool draining() const = 0;
   virtual CancelToken shutting_down() const = 0;
+  virtual boost::asio::any_io_executor make_strand(Spread spread) = 0;
   // Null on a server that speaks plain HTTP.
   virtual const std::shared_ptr<TlsIdentity>& tls() const = 0;
   virtual boost::asio::awaitable<HttpResponse> dispatch(HttpRequest&& request,
@@ -44,8 +50,12 @@ class HttpConnection final : public HttpExchange,
 
   HttpConnection(HttpStream::Socket socket, std::shared_ptr<ConnectionHost> host);
 
-  // Serves requests until the connection ends.
+  // Serves requests until the connection ends or has to move.
   boost::asio::awaitable<void> run();
+
+  // After run(): the connection that goes on elsewhere, to be run on its executor(); null if this
+  // one has ended.
+  std::shared_ptr<HttpConnection> moved();
 
   // Enforces the deadline of the current phase.
   void sweep(SteadyTime now);
@@ -87,6 +97,9 @@ class HttpConnection final : public HttpExchange,
   boost::asio::awaitable<void> close_gently();
   std::string response_head(const HttpResponse& response, bool streaming) const;
 
+  // True if the connection has to move after an exchange of so many bytes, and can.
+  bool has_to_move(std::size_t exchanged);
+
   void enter(Phase phase, std::chrono::milliseconds limit);
   void on_sweep(SteadyTime now);
   void start_watch();
@@ -109,6 +122,10 @@ class HttpConnection final : public HttpExchange,
   bool unread_input_ = false;  // close gently, so that the peer reads our answer
   bool http_1_0_ = false;
   bool keep_alive_ = true;
+
+  Spread spread_ = Spread::kAll;
+  int small_in_a_row_ = 0;
+  std::optional<boost::asio::any_io_executor> next_executor_;  // set: run() ended to move there
 
   std::shared_ptr<WebSocket> websocket_;  // after an upgrade, which took the stream
 

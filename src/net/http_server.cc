@@ -85,6 +85,7 @@ class HttpServer::State final : public ConnectionHost,
   Log& log() const override { return log_; }
   bool draining() const override { return draining_; }
   CancelToken shutting_down() const override { return shutdown_.token(); }
+  asio::any_io_executor make_strand(Spread spread) override { return runtime_.make_strand(spread); }
   const std::shared_ptr<TlsIdentity>& tls() const override { return tls_; }
   asio::awaitable<HttpResponse> dispatch(HttpRequest&& request, HttpExchange& exchange) override;
 
@@ -104,7 +105,8 @@ class HttpServer::State final : public ConnectionHost,
   Status open(const tcp::endpoint& endpoint, std::string_view host);
   asio::awaitable<void> accept_loop();
   asio::awaitable<void> sweep_loop();
-  asio::awaitable<void> serve(tcp::socket socket);
+  void serve(const std::shared_ptr<HttpConnection>& connection);
+  void leave(const std::shared_ptr<HttpConnection>& connection);
   void refuse_connection(tcp::socket socket);
   std::vector<std::shared_ptr<HttpConnection>> connections() const;
   std::chrono::milliseconds sweep_tick() const;
@@ -223,19 +225,33 @@ asio::awaitable<void> HttpServer::State::accept_loop() {
       refuse_connection(std::move(socket));
       continue;
     }
-    const asio::any_io_executor strand = socket.get_executor();
     auto connection = std::make_shared<HttpConnection>(std::move(socket), shared_from_this());
     {
       const std::lock_guard lock(mutex_);
       connections_.insert(connection);
     }
-    auto serve_one = [self = shared_from_this(), connection]() -> asio::awaitable<void> {
-      co_await connection->run();
-      const std::lock_guard lock(self->mutex_);
-      self->connections_.erase(connection);
-    };
-    tasks_.spawn(strand, std::move(serve_one));
+    serve(connection);
   }
+}
+
+void HttpServer::State::serve(const std::shared_ptr<HttpConnection>& connection) {
+  tasks_.spawn(connection->executor(),
+               [self = shared_from_this(), connection]() -> asio::awaitable<void> {
+                 co_await connection->run();
+                 self->leave(connection);
+               });
+}
+
+// One that moved is among the connections at every moment, so that a shutdown reaches it: by
+// drain() or abort(), or since it looks at draining() before it waits.
+void HttpServer::State::leave(const std::shared_ptr<HttpConnection>& connection) {
+  const auto next = connection->moved();
+  {
+    const std::lock_guard lock(mutex_);
+    connections_.erase(connection);
+    if (next != nullptr) connections_.insert(next);
+  }
+  if (next != nullptr) serve(next);
 }
 
 void HttpServer::State::refuse_connection(tcp::socket socket) {

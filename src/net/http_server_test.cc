@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include <boost/asio/this_coro.hpp>
 #include <gtest/gtest.h>
@@ -32,6 +35,11 @@ class HttpServerTest : public testing::Test {
                    }));
     server_->route("/throw", sync_handler([](const HttpRequest&) -> HttpResponse {
                      throw std::runtime_error("planted");
+                   }));
+    server_->route("/where", sync_handler([](const HttpRequest&) {
+                     std::ostringstream text;
+                     text << "thread " << std::this_thread::get_id() << '!';
+                     return HttpResponse::text(200, text.str());
                    }));
     server_->route("/wait", [this](HttpRequest, HttpExchange& exchange) { return wait(exchange); });
     server_->route("/stream", sync_handler([this](const HttpRequest&) {
@@ -87,6 +95,35 @@ class HttpServerTest : public testing::Test {
     BlockingSocket socket = connect();
     EXPECT_TRUE(socket.write_all(text, soon()).ok());
     return read_until(socket, mark);
+  }
+
+  // The thread that serves a connection, by an exchange over it.
+  static std::string thread_of(BlockingSocket& socket) {
+    EXPECT_TRUE(socket.write_all("GET /where HTTP/1.1\r\nHost: x\r\n\r\n", soon()).ok());
+    const std::string answer = read_until(socket, "!");
+    const auto begin = answer.find("thread ");
+    EXPECT_NE(begin, std::string::npos) << answer;
+    return begin == std::string::npos ? "" : answer.substr(begin);
+  }
+
+  static std::set<std::string> threads_of(std::vector<BlockingSocket>& sockets) {
+    std::set<std::string> threads;
+    for (BlockingSocket& socket : sockets) threads.insert(thread_of(socket));
+    return threads;
+  }
+
+  static void exchange_small(BlockingSocket& socket, int count) {
+    for (int i = 0; i < count; ++i) ASSERT_NE(thread_of(socket), "");
+  }
+
+  static void exchange_large(BlockingSocket& socket) {
+    const std::string body(20'000, 'x');
+    ASSERT_TRUE(
+        socket
+            .write_all("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" + body,
+                       soon())
+            .ok());
+    ASSERT_NE(read_until(socket, "POST:" + body).find("POST:" + body), std::string::npos);
   }
 
   template <typename Condition>
@@ -233,6 +270,72 @@ TEST_F(HttpServerTest, ConnectionsOverTheLimitAreRefusedPolitely) {
   ASSERT_TRUE(first.write_all("GET /get HTTP/1.1\r\nHost: x\r\n\r\n", soon()).ok());
   ASSERT_NE(read_until(first, "hello").find("hello"), std::string::npos);
   EXPECT_TRUE(exchange("").starts_with("HTTP/1.1 503"));
+}
+
+TEST_F(HttpServerTest, SmallExchangesShareHalfOfTheThreadsAndLargeOnesUseAll) {
+  start();
+  std::vector<BlockingSocket> sockets;
+  for (int i = 0; i < 4; ++i) sockets.push_back(connect());
+  EXPECT_EQ(threads_of(sockets).size(), 2U);
+  for (int round = 0; round < 3; ++round) {
+    for (BlockingSocket& socket : sockets) exchange_small(socket, 70);
+    EXPECT_EQ(threads_of(sockets).size(), 1U);
+    for (BlockingSocket& socket : sockets) exchange_large(socket);
+    EXPECT_EQ(threads_of(sockets).size(), 2U);
+  }
+  EXPECT_EQ(server_->open_connections(), 4U);
+  sockets.clear();
+  EXPECT_TRUE(eventually([&] { return server_->open_connections() == 0; }));
+}
+
+TEST_F(HttpServerTest, AConnectionThatMovesLosesNoPipelinedRequest) {
+  start();
+  std::string requests;
+  std::string bodies;
+  for (int i = 100; i < 400; ++i) {
+    const std::string number = std::to_string(i);
+    requests += "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n" + number;
+    bodies += "POST:" + number;
+  }
+  BlockingSocket socket = connect();
+  // In pieces that end within requests.
+  for (std::size_t at = 0; at < requests.size(); at += 1000) {
+    ASSERT_TRUE(socket.write_all(requests.substr(at, 1000), soon()).ok());
+  }
+  const std::string answers = read_until(socket, "POST:399");
+  std::string found;
+  for (std::size_t at = 0; (at = answers.find("POST:", at)) != std::string::npos; at += 5) {
+    found += answers.substr(at, 8);
+  }
+  EXPECT_EQ(found, bodies);
+}
+
+TEST_F(HttpServerTest, AShutdownReachesConnectionsThatMove) {
+  start();
+  std::atomic<int> moves{0};
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.emplace_back([&, socket = connect()]() mutable {
+      const std::string large = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n" +
+                                std::string(20'000, 'x');
+      const std::string echoed = "POST:" + std::string(20'000, 'x');
+      while (true) {
+        for (int small = 0; small < 66; ++small) {
+          if (!socket.write_all("GET /get HTTP/1.1\r\nHost: x\r\n\r\n", soon()).ok()) return;
+          if (read_until(socket, "hello").find("hello") == std::string::npos) return;
+        }
+        if (!socket.write_all(large, soon()).ok()) return;
+        if (read_until(socket, echoed).find(echoed) == std::string::npos) return;
+        moves += 2;
+      }
+    });
+  }
+  EXPECT_TRUE(eventually([&] { return moves > 40; }));
+  const auto before = std::chrono::steady_clock::now();
+  runtime_.run_blocking(server_->shutdown(5s));
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 4s) << "one was not told";
+  EXPECT_EQ(server_->open_connections(), 0U);
+  for (std::thread& client : clients) client.join();
 }
 
 }  // namespace

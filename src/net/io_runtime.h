@@ -20,6 +20,10 @@
 
 namespace state_engine::net {
 
+// Over how many threads strands are spread. A thread with more to do sleeps and wakes less often,
+// which costs more than a short request does; long work is done sooner by all of them.
+enum class Spread { kAll, kHalf };
+
 class IoRuntime {
  public:
   // Starts `threads` threads and the engine's; 0 takes one per processor, at least 2.
@@ -30,7 +34,7 @@ class IoRuntime {
 
   // An executor that runs its handlers one after the other, on the threads in turn. Posts of one
   // thread keep their order; where those of several must, put asio::make_strand around it.
-  boost::asio::any_io_executor make_strand() const;
+  boost::asio::any_io_executor make_strand(Spread spread = Spread::kAll) const;
   // The same, on the engine's thread.
   boost::asio::any_io_executor make_engine_strand() const;
 
