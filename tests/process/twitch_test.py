@@ -61,7 +61,7 @@ class Events(twitch_harness.TwitchTest):
         state = self.writes(client, "stream.state")
         self.assertEqual([entry["resultingValue"] for entry in state], ["off", "on"])
         # One for the state, three for the metadata, of which the title may be seen first.
-        harness.wait_until(lambda: len(client.history()) - before >= 4, 10, "the metadata")
+        wait_until(lambda: len(client.history()) - before >= 4, 10, "the metadata")
         self.assertEqual(len(client.history()) - before, 4)
         self.assertEqual(self.metric(engine, "dropped_total", "duplicate"), 4)
         self.assertEqual(self.metric(engine, "dropped_total", "stale"), 1)
