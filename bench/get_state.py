@@ -76,8 +76,8 @@ def measure_case(engine, directory, case, rounds, seconds):
     return rows
 
 
-# Of half load. The host takes a busy processor away for some 4 ms about once a second, and requests
-# pile up behind that: in a short round it meets one round, in a long one the p99 of them all.
+# Of half load. A busy processor stands still for some ms a few times a second here, and requests
+# pile up behind that: short rounds let the median be one without it (docs/performance.md).
 SHORT_ROUND_SECONDS = 1
 
 

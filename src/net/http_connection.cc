@@ -584,7 +584,7 @@ asio::awaitable<void> HttpConnection::run() {
       written = co_await write_response(response, is_head);
     }
     if (!written || close_after_) break;
-    if (!response.stream && has_to_move(asked_bytes + response.body.size())) {
+    if (!response.stream && begin_move(asked_bytes + response.body.size())) {
       enter(Phase::kClosing, std::chrono::milliseconds::zero());
       co_return;
     }

@@ -97,8 +97,9 @@ class HttpConnection final : public HttpExchange,
   boost::asio::awaitable<void> close_gently();
   std::string response_head(const HttpResponse& response, bool streaming) const;
 
-  // True if the connection has to move after an exchange of so many bytes, and can.
-  bool has_to_move(std::size_t exchanged);
+  // After an exchange of so many bytes: chooses another thread if it has to and can, and returns
+  // whether it did.
+  bool begin_move(std::size_t exchanged);
 
   void enter(Phase phase, std::chrono::milliseconds limit);
   void on_sweep(SteadyTime now);

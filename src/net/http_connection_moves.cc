@@ -16,7 +16,7 @@ constexpr int kSmallInARow = 64;
 
 }  // namespace
 
-bool HttpConnection::has_to_move(std::size_t exchanged) {
+bool HttpConnection::begin_move(std::size_t exchanged) {
   const bool large = exchanged >= kLargeExchangeBytes;
   small_in_a_row_ = large ? 0 : std::min(small_in_a_row_ + 1, kSmallInARow);
   Spread wanted = spread_;
@@ -48,6 +48,8 @@ std::shared_ptr<HttpConnection> HttpConnection::moved() {
     }
     if (handle >= 0) ::close(handle);
   }
+  host_->log().warn("a connection was lost on its way to another thread",
+                    {{"peer", remote_address_}, {"what", error.message()}});
   close_now();
   return nullptr;
 }
