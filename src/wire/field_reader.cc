@@ -63,11 +63,18 @@ std::string join(const std::vector<std::string>& faults) {
   return fmt::format("{}", fmt::join(faults, "; "));
 }
 
+FieldReader::FieldReader(const json::Object& object)
+    : object_(object),
+      has_snake_names_(std::any_of(object.begin(), object.end(), [](const auto& member) {
+        return std::string_view(member.key()).find('_') != std::string_view::npos;
+      })) {}
+
 const json::Value* FieldReader::any(std::string_view name) {
   const json::Value* value = json::find(object_, name);
-  const std::string snake = snake_case(name);
-  if (snake != name) {
-    if (const json::Value* other = json::find(object_, snake)) {
+  if (has_snake_names_) {
+    const std::string snake = snake_case(name);
+    const json::Value* other = snake != name ? json::find(object_, snake) : nullptr;
+    if (other != nullptr) {
       if (value != nullptr) {
         add_fault(fmt::format("{} is given twice, also as {}; expected one of them", name, snake));
         read_.push_back(other);

@@ -22,7 +22,7 @@ namespace state_engine::wire {
 
 class FieldReader {
  public:
-  explicit FieldReader(const json::Object& object) : object_(object) {}
+  explicit FieldReader(const json::Object& object);
 
   // Absent if the field is missing, null or faulty; a wrong type is noted as a fault.
   std::optional<std::string> text(std::string_view name);
@@ -57,6 +57,7 @@ class FieldReader {
   void missing(std::string_view name, std::string_view expected);
 
   const json::Object& object_;
+  bool has_snake_names_;  // if none of the members does, none is looked up
   std::vector<const json::Value*> read_;
   std::vector<std::string> faults_;
 };
