@@ -6,7 +6,10 @@
 An engine with many keys (or a long log) and one with 1,000 keys run side by side and take turns,
 round by round; "flat" is the ratio of the two. Both use SQLite with synchronous=FULL; the client is
 wrk with prepared requests over random keys: get_state of one key, get_state_prefix of exactly 100,
-propose_mutation (durable), 16 connections each; get_history (the newest entry of one key, and 20)
+propose_mutation (durable), 16 connections each, and "sustained": propose_mutation on 100,000 keys
+over 64 connections without a pause for so long that the fold of the log (decision 0030) is part of
+it. After a round of proposals the engine may fold what is left before the other side's begins;
+get_history (the newest entry of one key, and 20)
 and explain of one mutation on one connection. The ratio of "history" is of answers of the same
 length; that of "history20" is not, since a key of the short log has one entry only. Start-up is
 from the start of the process to its ready line, the file in the system's cache. Memory per key is
@@ -23,6 +26,7 @@ Without a flag 1 k, 100 k and 1 M keys and 10^4 and 10^6 entries; --quick up to 
 
 import argparse
 import contextlib
+import functools
 import json
 import pathlib
 import random
@@ -37,6 +41,8 @@ import measuring as m
 
 SMALL = 1000
 REQUESTS = 5000  # Prepared ones; more than a second's worth only costs the client memory.
+SUSTAINED = 100_000  # As many keys, if there are.
+SUSTAINED_SECONDS = 15
 DATA = m.ROOT / "build/bench/data"
 PARTS = m.ROOT / "build/bench/growth.parts.json"
 PARTS_SECONDS = 3600
@@ -71,17 +77,31 @@ def maker():
     return str(found)
 
 
+def make(directory, keys, entries):
+    subprocess.run([maker(), str(directory), "--keys", str(keys), "--entries", str(entries)],
+                   check=True, stderr=subprocess.DEVNULL)
+
+
+@functools.cache
+def schema_version():
+    """Of the files that the engine writes."""
+    with m.scratch() as directory:
+        make(directory / "one", 1, 1)
+        with contextlib.closing(sqlite3.connect(directory / "one/state.db")) as database:
+            return str(database.execute("PRAGMA user_version").fetchone()[0])
+
+
 def made_data(keys, entries):
-    """A data directory of that size, made now unless it is there."""
+    """A data directory of that size, made now unless it is there in the present schema."""
     entries = max(keys, entries)
     home = DATA / f"k{keys}-l{entries}"
-    if not (home / "complete").exists():
+    complete = home / "complete"
+    if not complete.exists() or complete.read_text() != schema_version():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         print(f"  making {keys:,} keys, {entries:,} entries", file=sys.stderr)
-        subprocess.run([maker(), str(home / "data"), "--keys", str(keys), "--entries",
-                        str(entries)], check=True, stderr=subprocess.DEVNULL)
-        (home / "complete").touch()
+        make(home / "data", keys, entries)
+        complete.write_text(schema_version())
     return home / "data"
 
 
@@ -160,6 +180,23 @@ class Side:
             {"key": f"user.fact.{n - n % 10}", "value": {"n": n, "text": "a fact"},
              "reason": "benchmark"} for n in numbers])
 
+    def add_sustained_script(self):
+        rng = random.Random(4)
+        self.add_script("sustained", "propose_mutation", [
+            {"key": key_name(n - n % 10), "value": {"n": n, "text": "a fact"},
+             "reason": "benchmark"} for n in (rng.randrange(self.keys) for _ in range(SUSTAINED))])
+
+    def await_folded(self, seconds=60):
+        """Until the tables by key hold all of the log."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.data}/state.db?mode=ro",
+                                                uri=True)) as database:
+            until = time.monotonic() + seconds
+            while database.execute("SELECT count(DISTINCT value) FROM meta WHERE key IN "
+                                   "('head_seq', 'folded_seq')").fetchone()[0] != 1:
+                if time.monotonic() > until:
+                    raise RuntimeError(f"the log is not folded after {seconds} s of rest")
+                time.sleep(0.05)
+
     def add_log_scripts(self, entries):
         rng = random.Random(3)
         with contextlib.closing(sqlite3.connect(f"file:{self.data}/state.db?mode=ro",
@@ -175,8 +212,11 @@ class Side:
         self.add_propose_script()
 
     def measure(self, name, connections, seconds):
-        return m.wrk((self.engine.url, self.engine.process.pid), self.scripts[name], connections,
-                     seconds)
+        measured = m.wrk((self.engine.url, self.engine.process.pid), self.scripts[name],
+                         connections, seconds)
+        if name in ("propose", "sustained"):
+            self.await_folded()
+        return measured
 
 
 @contextlib.contextmanager
@@ -208,7 +248,7 @@ def in_turns(small, large, case, connections, plan):
             f"{case}_spread": m.spread_of(ours)}
 
 
-def measure_keys(directory, keys, plan):
+def measure_keys(directory, keys, plan, sustained):
     row = {"case": "keys", "keys": keys, "entries": keys}
     with side(directory, "small", SMALL) as small, side(directory, "large", keys) as large:
         small.start_seconds(1)
@@ -221,6 +261,10 @@ def measure_keys(directory, keys, plan):
         large.add_key_scripts()
         for case in ("get", "prefix", "propose"):
             row |= in_turns(small, large, case, 16, plan)
+        if sustained:
+            small.add_sustained_script()
+            large.add_sustained_script()
+            row |= in_turns(small, large, "sustained", 64, (1, SUSTAINED_SECONDS))
     return row
 
 
@@ -282,7 +326,9 @@ def figures_of(rows):
                             1 if million else None, better="lower"))
         out.append(m.figure(f"memory per small key, {count}", row["memory_bytes_per_key"] / 1024,
                             "KiB", 1, 0.3, better="lower"))
-        for case in ("get", "prefix", "propose"):
+        for case in ("get", "prefix", "propose", "sustained"):
+            if f"{case}_ratio" not in row:
+                continue
             out.append(m.figure(f"{case} with {count}, calls/s beside 1,000 keys",
                                 row[f"{case}_ratio"], "x"))
     for row in [row for row in rows if row["case"] == "log"]:
@@ -297,6 +343,8 @@ def figures_of(rows):
 
 
 def cell(row, name):
+    if f"{name}_ratio" not in row:
+        return "-"
     return (f"{row[f'{name}_calls_per_s']:,.0f}/s ({row[f'{name}_ratio']:.2f}), "
             f"{row[f'{name}_us']:.0f} / {row[f'{name}_p99_us']:.0f} us")
 
@@ -304,10 +352,11 @@ def cell(row, name):
 def print_rows(rows):
     print("keys: calls/s (ratio to 1,000 keys), p50 / p99")
     m.print_table(
-        ["keys", "start", "memory per key", "get_state", "get_state_prefix, 100", "propose"],
+        ["keys", "start", "memory per key", "get_state", "get_state_prefix, 100", "propose",
+         "propose, sustained"],
         [[f"{row['keys']:,}", f"{row['start_s']:.2f} s",
           f"{row['memory_bytes_per_key']:.0f} B" if "memory_bytes_per_key" in row else "-",
-          *[cell(row, name) for name in ("get", "prefix", "propose")]]
+          *[cell(row, name) for name in ("get", "prefix", "propose", "sustained")]]
          for row in rows if row["case"] == "keys"])
     print(f"log, {LOG_KEYS:,} keys: calls/s (ratio to {LOG_KEYS:,} entries), p50 / p99")
     m.print_table(
@@ -337,7 +386,8 @@ def main():
     rows = []
     with m.scratch() as directory:
         for keys in key_counts:
-            rows.append(parts.row(f"{keys} keys", lambda k=keys: measure_keys(directory, k, plan)))
+            rows.append(parts.row(f"{keys} keys", lambda k=keys: measure_keys(
+                directory, k, plan, options.form != "quick")))
         for entries in log_sizes:
             rows.append(parts.row(f"{entries} entries",
                                   lambda e=entries: measure_log(directory, e, plan)))

@@ -32,6 +32,7 @@
 #include "store/sqlite/data_dir.h"
 #include "store/sqlite/database.h"
 #include "store/sqlite/schema.h"
+#include "store/sqlite/unfolded_log.h"
 #include "store/sqlite/writer.h"
 
 namespace state_engine {
@@ -76,6 +77,7 @@ class Maker {
   RuleMemories memories_;
   StoreHead head_;
   Timestamp now_{};
+  sqlite::UnfoldedLog unfolded_{0};
   std::unique_ptr<sqlite::Writer> writer_;
   std::future<CommitReply> written_;  // last: waits before the writer goes
 };
@@ -112,7 +114,7 @@ Status Maker::open() {
   SE_RETURN_IF_ERROR(
       sqlite::ensure_schema(*database, file, sqlite::current_schema(), {head_.engine_id, now_}));
   SE_RETURN_IF_ERROR(leave_wal(*database));
-  auto writer = sqlite::Writer::create(std::move(*database), {0, head_.hash});
+  auto writer = sqlite::Writer::create(std::move(*database), {0, head_.hash}, unfolded_, kBatch);
   if (!writer.ok()) return writer.error();
   writer_ = std::move(*writer);
   SE_RETURN_IF_ERROR(
