@@ -100,6 +100,7 @@ TEST(SqliteFaultTest, AFullDiskRefusesTheBatchAndTheStoreGoesOn) {
 bool run_with_fault(const FaultPlan& plan, bool during_open) {
   FaultVfs vfs;
   SqliteHome home;
+  home.unfolded_entries_max = 2;  // commits carry folds
   home.vfs = vfs.name();
   if (during_open) vfs.arm(plan);
   std::int64_t acknowledged = 0;

@@ -55,6 +55,7 @@ class SqliteHome final : public StoreHome {
             .clock = &clock_,
             .random = &random_,
             .log = &log_,
+            .unfolded_entries_max = unfolded_entries_max,
             .vfs_for_test = vfs,
             .schema_for_test = schema};
   }
@@ -63,6 +64,7 @@ class SqliteHome final : public StoreHome {
   std::filesystem::path file() const { return sqlite::database_file(directory_); }
 
   std::string vfs;
+  std::size_t unfolded_entries_max = 131'072;
   const sqlite::SchemaPlan* schema = nullptr;
 
  private:

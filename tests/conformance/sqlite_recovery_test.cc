@@ -93,6 +93,7 @@ void copy_crashed(const SqliteHome& from, const fs::path& to, std::uintmax_t wal
 // I5.
 TEST(SqliteRecoveryTest, AfterACrashEveryAcknowledgedCommitIsThere) {
   SqliteHome home;
+  home.unfolded_entries_max = 4;  // commits carry folds
   BatchBuilder batches;
   auto store = home.open();
   commit_some(*store, batches, 20);
@@ -129,6 +130,7 @@ TEST(SqliteRecoveryTest, ALargeCommitIsWholeAfterACrash) {
 // I8: a WAL torn anywhere gives a prefix of whole batches.
 TEST(SqliteRecoveryTest, ATornWalGivesWholeBatches) {
   SqliteHome home;
+  home.unfolded_entries_max = 4;  // commits carry folds
   BatchBuilder batches;
   auto store = home.open();
   commit_some(*store, batches, 6);

@@ -299,13 +299,14 @@ class Files(harness.ProcessTest):
         self.assert_verifies(self.server.data_dir)
         self.server.stop()
         damages = {
-            "a value changed": "UPDATE state SET value = '1000' WHERE key = 'b.count'",
-            "a version changed": "UPDATE state SET version = version + 1 WHERE key = 'b.count'",
-            "a snapshot gone": "DELETE FROM state WHERE key = 'a.001'",
+            "a value changed": "UPDATE folded_state SET value = '1000' WHERE key = 'b.count'",
+            "a version changed":
+                "UPDATE folded_state SET version = version + 1 WHERE key = 'b.count'",
+            "a snapshot gone": "DELETE FROM folded_state WHERE key = 'a.001'",
             "a snapshot from nowhere":
-                "INSERT INTO state SELECT 'a.forged', value, version, updated_at, updated_by, "
-                "ttl_ms, expires_at, seq, mutation_id, reason, metadata, deleted FROM state "
-                "WHERE key = 'a.001'",
+                "INSERT INTO folded_state SELECT 'a.forged', value, version, updated_at, "
+                "updated_by, ttl_ms, expires_at, seq, mutation_id, reason, metadata, deleted "
+                "FROM folded_state WHERE key = 'a.001'",
             "a logged value changed": "UPDATE mutation_log SET value = '99' WHERE seq = 125",
             "a logged reason changed": "UPDATE mutation_log SET reason = 'forged' WHERE seq = 60",
             "a logged actor changed": "UPDATE mutation_log SET actor = 'forged' WHERE seq = 60",

@@ -32,20 +32,6 @@ Error exists_error(const fs::path& target) {
       fmt::format("{} exists: a backup never overwrites, choose another name", target.string())};
 }
 
-// An empty file of ours, readable by its owner only, for SQLite to fill.
-Status create_empty(const fs::path& path) {
-  const int descriptor =
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-  if (descriptor < 0) {
-    const int number = errno;
-    if (number != EEXIST) return system_error("create", path, number);
-    return Error{ErrorCode::kFailedPrecondition,
-                 fmt::format("{} is left from an unfinished backup: remove it", path.string())};
-  }
-  ::close(descriptor);
-  return {};
-}
-
 Status copy_into(const fs::path& source, const fs::path& copy) {
   auto database = Database::open(source, OpenMode::kSnapshot);
   if (!database.ok()) return std::move(database).error();
@@ -99,7 +85,11 @@ Result<BackupReport> backup(const fs::path& directory, const fs::path& target) {
   if (fs::exists(final_path)) return exists_error(target);
   fs::path copy = final_path;
   copy += ".unverified";
-  SE_RETURN_IF_ERROR(create_empty(copy));
+  if (const Status created = create_private_file(copy); !created.ok()) {
+    if (created.error().code != ErrorCode::kFailedPrecondition) return created.error();
+    return Error{ErrorCode::kFailedPrecondition,
+                 fmt::format("{} is left from an unfinished backup: remove it", copy.string())};
+  }
   if (const Status copied = copy_into(source, copy); !copied.ok()) {
     remove_quietly(copy);
     return copied.error();

@@ -106,16 +106,21 @@ void DataDirLock::release() {
   descriptor_ = -1;
 }
 
-Status create_database_file(const std::filesystem::path& directory) {
-  const std::filesystem::path path = database_file(directory);
+Status create_private_file(const std::filesystem::path& path) {
   const int descriptor =
       ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
   if (descriptor < 0) {
-    if (errno == EEXIST) return {};
-    return system_error("create", path, errno);
+    if (errno != EEXIST) return system_error("create", path, errno);
+    return Error{ErrorCode::kFailedPrecondition, path.string() + " exists"};
   }
   ::close(descriptor);
-  return sync_directory(directory);
+  return {};
+}
+
+Status create_database_file(const std::filesystem::path& directory) {
+  const Status created = create_private_file(database_file(directory));
+  if (created.ok()) return sync_directory(directory);
+  return created.error().code == ErrorCode::kFailedPrecondition ? Status{} : created;
 }
 
 }  // namespace state_engine::sqlite

@@ -44,6 +44,10 @@ class DataDirLock {
   int descriptor_ = -1;
 };
 
+// Creates `path`, empty and readable by its owner only, for SQLite to fill.
+// Errors: kFailedPrecondition if it exists; kUnavailable.
+Status create_private_file(const std::filesystem::path& path);
+
 // Creates DIR/state.db, empty and readable by its owner only, if it is missing. SQLite gives the
 // WAL the same permissions.
 Status create_database_file(const std::filesystem::path& directory);

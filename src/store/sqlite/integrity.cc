@@ -19,6 +19,7 @@
 #include "core/apply.h"
 #include "core/chain.h"
 #include "store/sqlite/data_dir.h"
+#include "store/sqlite/log_facts.h"
 #include "store/sqlite/row_codec.h"
 #include "store/sqlite/schema.h"
 
@@ -27,7 +28,6 @@ namespace {
 
 constexpr std::size_t kProblemsKept = 1000;
 constexpr std::int64_t kProgressEvery = 10'000;
-constexpr std::int64_t kQuickCheckBytesMax = 16 * 1024 * 1024;
 constexpr int kHashColumn = 30;  // of kLogColumns
 constexpr std::size_t kHashedTogether = 512;
 // integrity_check looks every row up in every index: with room for these it does not read the same
@@ -38,32 +38,6 @@ void add_problem(VerifyReport& report, std::int64_t seq, std::string key, std::s
   ++report.problem_count;
   if (report.problems.size() >= kProblemsKept) return;
   report.problems.push_back({seq, std::move(key), std::move(message)});
-}
-
-Result<std::string> read_meta(Database& database, std::string_view key) {
-  auto select = database.prepare("SELECT value FROM meta WHERE key = ?1", false);
-  if (!select.ok()) return std::move(select).error();
-  select->bind_text(1, key);
-  const int code = select->step();
-  if (code == SQLITE_ROW) return std::string(select->text(0));
-  if (code != SQLITE_DONE) return database.to_error(code, "read meta");
-  return Error{ErrorCode::kDataLoss, fmt::format("meta has no {}", key)};
-}
-
-// What is wrong with `entry` by itself and as the successor of `before`; empty if nothing.
-std::string chain_fault(const LogEnd& before, const LogEntry& entry) {
-  if (entry.seq != before.seq + 1) {
-    return fmt::format("found seq {}, expected {}: entries are missing", entry.seq, before.seq + 1);
-  }
-  if (entry.prev_hash != before.hash) {
-    return fmt::format("prev_hash is {}, expected {} (the hash of entry {})", entry.prev_hash,
-                       before.hash, before.seq);
-  }
-  if (const std::string expected = entry_hash(entry); entry.hash != expected) {
-    return fmt::format("hash is {}, but the entry hashes to {}: it was altered", entry.hash,
-                       expected);
-  }
-  return {};
 }
 
 // The log, folded: what the snapshot of each key must be.
@@ -78,6 +52,7 @@ struct Folded {
   json::Value value;
   bool deleted = true;
   bool in_state = false;
+  std::int64_t stored_from = 0;  // the last entry that the tables hold; 0 = none need be there
 };
 
 // One row of the log as it was read.
@@ -126,6 +101,8 @@ class Verification {
   void check_row(LogRow& row, std::string chain_fault);
   void fold(LogEntry entry);
   void check_snapshot(const Snapshot& snapshot);
+  // Of a key whose later entries are not folded yet: what its own entry gave.
+  void check_older_snapshot(const Snapshot& snapshot, const Folded& last);
   void check_snapshot_source(const Snapshot& snapshot, const Folded& last);
 
   Database& database_;
@@ -133,6 +110,7 @@ class Verification {
   VerifyReport& report_;
   const VerifyProgressCallback& progress_;
   std::int64_t total_ = 0;
+  std::int64_t folded_seq_ = 0;
   LogEnd end_{0, genesis_hash()};
   Timestamp last_committed_at_ = Timestamp::min();
   std::vector<LogRow> pending_;
@@ -161,7 +139,37 @@ Status each_row(Database& database, VerifyReport& report, const std::string& sql
   }
 }
 
-// SQLite's own check; what it finds goes to `report`.
+// A row of the log that is not found by its key would be missing from a history. The log is read in
+// its order, and looked up in the smaller table; only if rows are left there are they named.
+Status check_keys(Database& database, VerifyReport& report) {
+  constexpr std::string_view kFolded =
+      "(SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'folded_seq')";
+  const std::int64_t before = report.problem_count;
+  SE_RETURN_IF_ERROR(each_row(
+      database, report,
+      fmt::format("SELECT m.seq, m.key FROM mutation_log m WHERE m.seq <= {} AND NOT EXISTS "
+                  "(SELECT 1 FROM log_keys k WHERE k.key = m.key AND k.seq = m.seq)",
+                  kFolded),
+      "log_keys", [&](const Statement& row) {
+        add_problem(report, row.integer(0), std::string(row.text(1)),
+                    "the entry is not in log_keys, so it is not found by its key");
+      }));
+  auto more = database.query_integer(
+      fmt::format("SELECT (SELECT count(*) FROM log_keys WHERE seq <= {0}) - {0}", kFolded));
+  if (!more.ok()) return std::move(more).error();
+  const bool exact = report.problem_count == before && *more == 0;
+  return each_row(
+      database, report,
+      fmt::format("SELECT k.key, k.seq FROM log_keys k LEFT JOIN mutation_log m ON m.seq = k.seq "
+                  "WHERE m.key IS NOT k.key AND k.seq > {}",
+                  exact ? kFolded : "0"),
+      "log_keys", [&](const Statement& row) {
+        add_problem(report, row.integer(1), std::string(row.text(0)),
+                    "log_keys names an entry that is not of this key");
+      });
+}
+
+// SQLite's own check, and the log by its keys; what they find goes to `report`.
 Status check_file(const std::filesystem::path& file, VerifyReport& report) {
   auto database = Database::open(file, OpenMode::kSnapshot);
   if (!database.ok()) return std::move(database).error();
@@ -169,11 +177,12 @@ Status check_file(const std::filesystem::path& file, VerifyReport& report) {
   if (const int code = database->execute(cache); code != SQLITE_OK) {
     return database->to_error(code, "prepare to check the file");
   }
-  return each_row(*database, report, "PRAGMA integrity_check(100)", "state.db",
-                  [&](const Statement& row) {
-                    if (row.text(0) == "ok") return;
-                    add_problem(report, 0, {}, fmt::format("integrity_check: {}", row.text(0)));
-                  });
+  SE_RETURN_IF_ERROR(each_row(
+      *database, report, "PRAGMA integrity_check(100)", "state.db", [&](const Statement& row) {
+        if (row.text(0) == "ok") return;
+        add_problem(report, 0, {}, fmt::format("integrity_check: {}", row.text(0)));
+      }));
+  return check_keys(*database, report);
 }
 
 Status Verification::check_log() {
@@ -268,6 +277,7 @@ void Verification::fold(LogEntry entry) {
   at.value = at.deleted ? json::Value{} : std::move(*entry.resulting_value);
   at.version = entry.resulting_version.value_or(version + 1);
   at.seq = entry.seq;
+  if (entry.seq <= folded_seq_) at.stored_from = entry.seq;
   at.committed_at = entry.committed_at;
   at.ttl = entry.proposal.ttl;
   at.mutation_id = std::move(entry.proposal.id);
@@ -287,6 +297,11 @@ Status Verification::check_head() {
                 fmt::format("the log ends in entry {} with hash {}, meta expects entry {} with "
                             "hash {}",
                             end_.seq, end_.hash, *seq, *hash));
+  }
+  if (folded_seq_ > end_.seq) {
+    add_problem(
+        report_, 0, {},
+        fmt::format("the log ends in entry {}, the state in entry {}", end_.seq, folded_seq_));
   }
   return {};
 }
@@ -309,6 +324,36 @@ void Verification::check_snapshot_source(const Snapshot& snapshot, const Folded&
   }
 }
 
+void Verification::check_older_snapshot(const Snapshot& snapshot, const Folded& last) {
+  LogEntry source;
+  const auto find = [&] {
+    auto select = database_.prepare(
+        fmt::format("SELECT {} FROM mutation_log WHERE seq = ?1", kLogColumns), false);
+    if (!select.ok()) return false;
+    select->bind_integer(1, snapshot.seq);
+    if (select->step() != SQLITE_ROW) return false;
+    auto entry = read_log_entry(*select);
+    if (entry.ok()) source = std::move(*entry);
+    return entry.ok() && source.accepted && source.proposal.key == snapshot.key;
+  };
+  if (snapshot.seq < last.stored_from || !find()) {
+    add_problem(report_, snapshot.seq, snapshot.key,
+                fmt::format("the snapshot is of entry {}, expected {} or a later one of this key",
+                            snapshot.seq, last.stored_from));
+    return;
+  }
+  const bool same_value = snapshot.deleted
+                              ? !source.resulting_value.has_value()
+                              : source.resulting_value.has_value() &&
+                                    json::equal(snapshot.value, *source.resulting_value);
+  if (!same_value || snapshot.version != source.resulting_version ||
+      snapshot.mutation_id != source.proposal.id || snapshot.updated_by != source.proposal.actor ||
+      snapshot.updated_at != source.committed_at || snapshot.reason != source.proposal.reason) {
+    add_problem(report_, snapshot.seq, snapshot.key,
+                "the snapshot's value is not what the log gives");
+  }
+}
+
 void Verification::check_snapshot(const Snapshot& snapshot) {
   const auto found = folded_.find(snapshot.key);
   if (found == folded_.end()) {
@@ -317,6 +362,10 @@ void Verification::check_snapshot(const Snapshot& snapshot) {
   }
   Folded& folded = found->second;
   folded.in_state = true;
+  if (folded.seq > folded_seq_ && snapshot.seq < folded.seq) {
+    check_older_snapshot(snapshot, folded);
+    return;
+  }
   if (snapshot.version != folded.version) {
     add_problem(report_, folded.seq, snapshot.key,
                 fmt::format("the snapshot has version {}, the log gives {}", snapshot.version,
@@ -341,11 +390,14 @@ Status Verification::check_state() {
     if (const auto found = folded_.find(key); found != folded_.end()) found->second.in_state = true;
     add_problem(report_, row.integer(7), key, snapshot.error().message);
   };
-  SE_RETURN_IF_ERROR(each_row(database_, report_,
-                              fmt::format("SELECT {} FROM state ORDER BY key", kStateColumns),
-                              "state", check));
+  SE_RETURN_IF_ERROR(each_row(
+      database_, report_, fmt::format("SELECT {} FROM folded_state ORDER BY key", kStateColumns),
+      "folded_state", check));
   for (const auto& [key, folded] : folded_) {
-    if (!folded.in_state) {
+    if (folded.in_state) continue;
+    if (folded.stored_from == 0) {
+      ++report_.keys;  // not folded yet
+    } else {
       add_problem(report_, folded.seq, key,
                   "the log has accepted entries of this key, the state has no row of it");
     }
@@ -372,6 +424,11 @@ Status Verification::run() {
   auto engine_id = read_meta(database_, "engine_id");
   if (!engine_id.ok()) return std::move(engine_id).error();
   report_.engine_id = *engine_id;
+  if (const auto folded_seq = read_folded_seq(database_); folded_seq.ok()) {
+    folded_seq_ = *folded_seq;
+  } else {
+    add_problem(report_, 0, {}, folded_seq.error().message);
+  }
   VerifyReport of_file;
   std::future<Status> file =
       std::async(std::launch::async, [&] { return check_file(file_, of_file); });
@@ -393,104 +450,7 @@ Status Verification::run_checks() {
   return check_outbox();
 }
 
-Error damage_at_start(std::string_view what) {
-  return {ErrorCode::kDataLoss,
-          fmt::format("state.db is damaged: {}. Keep a copy of the data directory, run "
-                      "`state-engine verify` for the whole list, and restore a backup",
-                      what)};
-}
-
-Status quick_check_if_small(Database& database) {
-  auto pages = database.query_integer("PRAGMA page_count");
-  if (!pages.ok()) return std::move(pages).error();
-  auto page_size = database.query_integer("PRAGMA page_size");
-  if (!page_size.ok()) return std::move(page_size).error();
-  if (pages->value_or(0) * page_size->value_or(0) > kQuickCheckBytesMax) return {};
-  auto check = database.prepare("PRAGMA quick_check(1)", false);
-  if (!check.ok()) return std::move(check).error();
-  if (const int code = check->step(); code != SQLITE_ROW) {
-    return database.to_error(code, "run quick_check");
-  }
-  if (check->text(0) != "ok") return damage_at_start(check->text(0));
-  return {};
-}
-
-// The last write to each key that the tail of the log holds.
-struct Written {
-  std::int64_t seq = 0;
-  std::int64_t version = 0;
-  std::string id;
-};
-using WrittenKeys = std::unordered_map<std::string, Written>;
-
-Status check_written(Database& database, const WrittenKeys& written) {
-  auto select =
-      database.prepare("SELECT seq, version, mutation_id FROM state WHERE key = ?1", false);
-  if (!select.ok()) return std::move(select).error();
-  for (const auto& [key, last] : written) {
-    select->bind_text(1, key);
-    const int code = select->step();
-    if (code != SQLITE_ROW && code != SQLITE_DONE) {
-      return database.to_error(code, "read the state");
-    }
-    const bool same = code == SQLITE_ROW && select->integer(0) == last.seq &&
-                      select->integer(1) == last.version && select->text(2) == last.id;
-    select->reset();
-    if (!same) {
-      return damage_at_start(
-          fmt::format("the snapshot of {} is not the one that log entry {} wrote", key, last.seq));
-    }
-  }
-  return {};
-}
-
-Result<LogEnd> check_tail(Database& database, std::size_t tail, WrittenKeys& written) {
-  // One entry more than asked: its hash is where the checked ones begin.
-  auto select = database.prepare(
-      fmt::format("SELECT {} FROM mutation_log WHERE seq >= (SELECT coalesce(max(seq), 0) FROM "
-                  "mutation_log) - ?1 ORDER BY seq",
-                  kLogColumns),
-      false);
-  if (!select.ok()) return std::move(select).error();
-  select->bind_integer(1, static_cast<std::int64_t>(tail));
-  LogEnd end{0, genesis_hash()};
-  for (bool first = true;; first = false) {
-    const int code = select->step();
-    if (code == SQLITE_DONE) return end;
-    if (code != SQLITE_ROW) return database.to_error(code, "read the end of the log");
-    auto entry = read_log_entry(*select);
-    if (!entry.ok()) return damage_at_start(entry.error().message);
-    if (first && entry->seq > 1) end = {entry->seq - 1, entry->prev_hash};
-    if (const std::string fault = chain_fault(end, *entry); !fault.empty()) {
-      return damage_at_start(fmt::format("log entry {}: {}", entry->seq, fault));
-    }
-    end = {entry->seq, entry->hash};
-    if (entry->accepted) {
-      written[entry->proposal.key] = {entry->seq, entry->resulting_version.value_or(0),
-                                      entry->proposal.id};
-    }
-  }
-}
-
 }  // namespace
-
-Result<LogEnd> check_at_start(Database& database, std::size_t tail) {
-  SE_RETURN_IF_ERROR(quick_check_if_small(database));
-  WrittenKeys written;
-  auto end = check_tail(database, tail, written);
-  if (!end.ok()) return end;
-  auto seq = read_meta(database, "head_seq");
-  if (!seq.ok()) return damage_at_start(seq.error().message);
-  auto hash = read_meta(database, "head_hash");
-  if (!hash.ok()) return damage_at_start(hash.error().message);
-  if (*seq != std::to_string(end->seq) || *hash != end->hash) {
-    return damage_at_start(
-        fmt::format("the log ends in entry {} with hash {}, meta expects entry {} with hash {}",
-                    end->seq, end->hash, *seq, *hash));
-  }
-  SE_RETURN_IF_ERROR(check_written(database, written));
-  return end;
-}
 
 Result<VerifyReport> verify_file(const std::filesystem::path& file,
                                  const VerifyProgressCallback& progress) {

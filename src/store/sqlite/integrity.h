@@ -1,6 +1,6 @@
-// Integrity of a data directory: the fast check at every start, and the full verification.
+// The full verification of a data directory.
 //
-// verify() reads only and may run beside a live engine: it works on one snapshot of the file.
+// It reads only and may run beside a live engine: it works on one snapshot of the file.
 
 #ifndef STATE_ENGINE_STORE_SQLITE_INTEGRITY_H_
 #define STATE_ENGINE_STORE_SQLITE_INTEGRITY_H_
@@ -12,8 +12,6 @@
 #include <vector>
 
 #include "base/result.h"
-#include "ports/batch_check.h"
-#include "store/sqlite/database.h"
 
 namespace state_engine::sqlite {
 
@@ -46,22 +44,17 @@ using VerifyProgressCallback = std::function<void(const VerifyProgress&)>;
 
 // Checks all of DIR/state.db: SQLite's own integrity_check; that seq is dense and every entry
 // hashes and chains (I2); that versions per key are dense (I1); that the log, folded by apply_op,
-// gives exactly the stored results and snapshots (I2); one record per id (I3); that every effect
-// has its accepted cause (I10); that meta names the end of the log.
-// Damage is a finding in the report, not an error. Errors: kNotFound, kFailedPrecondition (another
-// schema), kUnavailable, kDataLoss if not even the tables can be opened.
-// Cost: O(log), memory O(state).
+// gives exactly the stored results and snapshots (I2), as far as they are folded; that every folded
+// entry is found by its key; one record per id (I3); that every effect has its accepted cause
+// (I10); that meta names the end of the log. Damage is a finding in the report, not an error.
+// Errors: kNotFound, kFailedPrecondition (another schema), kUnavailable, kDataLoss if not even the
+// tables can be opened. Cost: O(log), memory O(state).
 Result<VerifyReport> verify(const std::filesystem::path& directory,
                             const VerifyProgressCallback& progress = {});
 
 // The same for a single file, such as a backup.
 Result<VerifyReport> verify_file(const std::filesystem::path& file,
                                  const VerifyProgressCallback& progress = {});
-
-// The fast check at start. The last `tail` entries hash and chain, meta names the last of them, and
-// each snapshot that they wrote is the one stored; small files get SQLite's quick_check too.
-// Returns the end of the log. Errors: kDataLoss. Cost: O(tail).
-Result<LogEnd> check_at_start(Database& database, std::size_t tail);
 
 }  // namespace state_engine::sqlite
 

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include "store/sqlite/log_facts.h"
 #include "store/sqlite/row_codec.h"
 #include "store/sqlite/state_loader.h"
 
@@ -32,23 +34,9 @@ class ResetOnExit {
   Statement& statement_;
 };
 
-// Several reads of one revision, whose locks are taken once.
-class ReadTransaction {
- public:
-  ReadTransaction(Statement& begin, Statement& end) : end_(end), code_(begin.run()) {}
-  ReadTransaction(const ReadTransaction&) = delete;
-  ReadTransaction& operator=(const ReadTransaction&) = delete;
-  // Without a write there is nothing that could fail to be written.
-  ~ReadTransaction() {
-    if (code_ == SQLITE_OK) end_.run();
-  }
-
-  int code() const { return code_; }
-
- private:
-  Statement& end_;
-  int code_;
-};
+std::int64_t before_of(const LogQuery& query) {
+  return query.before_seq == 0 ? std::numeric_limits<std::int64_t>::max() : query.before_seq;
+}
 
 std::int64_t to_limit(std::size_t limit) {
   constexpr auto kMax = static_cast<std::size_t>(std::numeric_limits<std::int64_t>::max());
@@ -62,58 +50,75 @@ std::string prefix_end(std::string prefix) {
   return prefix;
 }
 
-// The WHERE clause of a LogQuery, with what is bound to it in order.
-struct LogWhere {
-  std::string sql = "seq > ?1 AND seq < ?2";
+// The end of a SELECT for a LogQuery, with what is bound to it in order behind ?1 and ?2, which are
+// its bounds of seq.
+struct LogSelect {
+  std::string from = "mutation_log";
+  std::string where = "seq > ?1 AND seq < ?2";
+  std::string order = "seq";
   std::vector<std::string> texts;  // ?3, ?4, ...
 
-  void equal(std::string_view column, const std::string& wanted) {
-    if (wanted.empty()) return;
-    texts.push_back(wanted);
-    sql += fmt::format(" AND {} = ?{}", column, texts.size() + 2);
+  std::string bind(const std::string& text) {
+    texts.push_back(text);
+    return fmt::format("?{}", texts.size() + 2);
   }
-  // `column` with a unary plus keeps SQLite from using its index.
-  void starts_with(std::string_view column, const std::string& prefix) {
-    if (prefix.empty()) return;
-    texts.push_back(prefix);
-    sql += fmt::format(" AND {} >= ?{}", column, texts.size() + 2);
-    if (const std::string end = prefix_end(prefix); !end.empty()) {
-      texts.push_back(end);
-      sql += fmt::format(" AND {} < ?{}", column, texts.size() + 2);
-    }
+  void equal(std::string_view column, const std::string& wanted) {
+    if (!wanted.empty()) where += fmt::format(" AND {} = {}", column, bind(wanted));
   }
 };
 
-bool only_prefix(const LogQuery& query) {
-  return !query.prefix.empty() && query.key.empty() && query.actor.empty() &&
-         query.mutation_id.empty() && query.causation_id.empty() && query.transaction_id.empty() &&
-         query.engine_id.empty();
+// The keys under `prefix`.
+std::string key_range(LogSelect& select, std::string_view column, const std::string& prefix) {
+  std::string sql = fmt::format("{} >= {}", column, select.bind(prefix));
+  const std::string end = prefix_end(prefix);
+  if (!end.empty()) sql += fmt::format(" AND {} < {}", column, select.bind(end));
+  return sql;
 }
 
-// The most selective criterion keeps its index (the others get a unary plus), so that the rows come
-// in seq order without sorting.
-LogWhere log_where(const LogQuery& query, bool by_seq) {
-  LogWhere where;
-  bool indexed = by_seq;
+// True if an index of the log itself serves `query`.
+bool has_index(const LogQuery& query) {
+  return !query.mutation_id.empty() || !query.transaction_id.empty() || !query.causation_id.empty();
+}
+
+// The rows come from the most selective criterion in seq order, without sorting; a unary plus keeps
+// SQLite from using the index of another.
+LogSelect select_of(const LogQuery& query, LogSource source) {
+  LogSelect select;
+  bool indexed = source != LogSource::kIndexes;
   const auto column = [&](std::string_view name, const std::string& wanted) {
     if (wanted.empty()) return std::string(name);
     const bool use = !std::exchange(indexed, true);
     return use ? std::string(name) : fmt::format("+{}", name);
   };
-  where.equal(column("id", query.mutation_id), query.mutation_id);
-  where.equal(column("transaction_id", query.transaction_id), query.transaction_id);
-  where.equal(column("causation_id", query.causation_id), query.causation_id);
-  where.equal(column("key", query.key), query.key);
-  where.equal(column("actor", query.actor), query.actor);
-  where.starts_with(column("key", query.prefix), query.prefix);
-  where.equal("+engine_id", query.engine_id);
-  return where;
+  if (source == LogSource::kKey) {
+    select.from = fmt::format(
+        "(SELECT seq AS at FROM log_keys WHERE key = {} AND seq > ?1 AND seq < ?2) "
+        "CROSS JOIN mutation_log ON mutation_log.seq = at",
+        select.bind(query.key));
+    select.where = "TRUE";
+    select.order = "at";
+  }
+  if (source == LogSource::kPrefix) {
+    select.where =
+        fmt::format("seq IN (SELECT seq FROM log_keys WHERE {} AND seq > ?1 AND seq < ?2)",
+                    key_range(select, "key", query.prefix));
+  }
+  select.equal(column("id", query.mutation_id), query.mutation_id);
+  select.equal(column("transaction_id", query.transaction_id), query.transaction_id);
+  select.equal(column("causation_id", query.causation_id), query.causation_id);
+  select.equal(column("actor", query.actor), query.actor);
+  select.equal("+engine_id", query.engine_id);
+  if (source != LogSource::kKey) select.equal("+key", query.key);
+  if (source != LogSource::kPrefix && !query.prefix.empty()) {
+    select.where += " AND " + key_range(select, "+key", query.prefix);
+  }
+  return select;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Reader>> Reader::create(Database database) {
-  std::unique_ptr<Reader> reader(new Reader(std::move(database)));
+Result<std::unique_ptr<Reader>> Reader::create(Database database, const UnfoldedLog* unfolded) {
+  std::unique_ptr<Reader> reader(new Reader(std::move(database), unfolded));
   auto statement = reader->statement("SELECT value FROM meta WHERE key = 'engine_id'");
   if (!statement.ok()) return std::move(statement).error();
   const ResetOnExit reset(**statement);
@@ -131,6 +136,35 @@ Result<Statement*> Reader::statement(const std::string& sql) {
   auto prepared = database_.prepare(sql);
   if (!prepared.ok()) return std::move(prepared).error();
   return &statements_.emplace(sql, std::move(prepared).value()).first->second;
+}
+
+// Several reads of one revision, whose locks are taken once.
+class Reader::ReadTransaction {
+ public:
+  ReadTransaction() = default;
+  ReadTransaction(const ReadTransaction&) = delete;
+  ReadTransaction& operator=(const ReadTransaction&) = delete;
+  // Without a write there is nothing that could fail to be written.
+  ~ReadTransaction() {
+    if (end_ != nullptr) end_->run();
+  }
+
+  void begun(Statement& end) { end_ = &end; }
+
+ private:
+  Statement* end_ = nullptr;
+};
+
+Status Reader::begin_reading(ReadTransaction& transaction) {
+  auto begin = statement("BEGIN");
+  if (!begin.ok()) return std::move(begin).error();
+  auto end = statement("COMMIT");
+  if (!end.ok()) return std::move(end).error();
+  if (const int code = (*begin)->run(); code != SQLITE_OK) {
+    return database_.to_error(code, "begin to read");
+  }
+  transaction.begun(**end);
+  return {};
 }
 
 template <typename Row>
@@ -169,14 +203,8 @@ Result<StoreHead> Reader::head() {
 Result<std::vector<std::optional<LogEntry>>> Reader::lookup(const std::vector<std::string>& ids) {
   auto select = statement(fmt::format("SELECT {} FROM mutation_log WHERE id = ?1", kLogColumns));
   if (!select.ok()) return std::move(select).error();
-  auto begin = statement("BEGIN");
-  if (!begin.ok()) return std::move(begin).error();
-  auto end = statement("COMMIT");
-  if (!end.ok()) return std::move(end).error();
-  const ReadTransaction transaction(**begin, **end);
-  if (transaction.code() != SQLITE_OK) {
-    return database_.to_error(transaction.code(), "look mutations up");
-  }
+  ReadTransaction transaction;
+  SE_RETURN_IF_ERROR(begin_reading(transaction));
   std::vector<std::optional<LogEntry>> out;
   out.reserve(ids.size());
   for (const std::string& id : ids) {
@@ -192,19 +220,35 @@ Result<std::vector<std::optional<LogEntry>>> Reader::lookup(const std::vector<st
   return out;
 }
 
-Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after_key,
-                                                        std::size_t limit) {
+Result<std::vector<Snapshot>> Reader::snapshots_of(std::string_view table,
+                                                   const std::string& after_key,
+                                                   std::size_t limit) {
   auto select = statement(
-      fmt::format("SELECT {} FROM state WHERE key > ?1 ORDER BY key LIMIT ?2", kStateColumns));
+      fmt::format("SELECT {} FROM {} WHERE key > ?1 ORDER BY key LIMIT ?2", kStateColumns, table));
   if (!select.ok()) return std::move(select).error();
   (*select)->bind_text(1, after_key);
   (*select)->bind_integer(2, to_limit(limit));
-  auto rows = collect(**select, read_snapshot);
-  if (!rows.ok()) return std::move(rows).error();
+  return collect(**select, read_snapshot);
+}
+
+Result<std::vector<SnapshotPtr>> Reader::scan_snapshots(const std::string& after_key,
+                                                        std::size_t limit) {
+  ReadTransaction transaction;
+  SE_RETURN_IF_ERROR(begin_reading(transaction));
+  auto folded = snapshots_of("folded_state", after_key, limit);
+  if (!folded.ok()) return std::move(folded).error();
+  auto newer = snapshots_of("unfolded_state", after_key, limit);
+  if (!newer.ok()) return std::move(newer).error();
   std::vector<SnapshotPtr> out;
-  out.reserve(rows->size());
-  for (Snapshot& snapshot : *rows) {
-    out.push_back(std::make_shared<const Snapshot>(std::move(snapshot)));
+  out.reserve(std::min(limit, folded->size() + newer->size()));
+  auto older_at = folded->begin();
+  auto newer_at = newer->begin();
+  while (out.size() < limit && (older_at != folded->end() || newer_at != newer->end())) {
+    const bool take_newer =
+        newer_at != newer->end() && (older_at == folded->end() || newer_at->key <= older_at->key);
+    if (take_newer && older_at != folded->end() && older_at->key == newer_at->key) ++older_at;
+    Snapshot& next = take_newer ? *newer_at++ : *older_at++;
+    out.push_back(std::make_shared<const Snapshot>(std::move(next)));
   }
   return out;
 }
@@ -213,30 +257,28 @@ Result<LoadedState> Reader::load_state(const std::function<Result<Database>()>& 
   return sqlite::load_state(database_, open_another);
 }
 
-Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, bool by_seq) {
-  const LogWhere where = log_where(query, by_seq);
-  const std::int64_t limit_index = static_cast<std::int64_t>(where.texts.size()) + 3;
-  auto select = statement(
-      fmt::format("SELECT {} FROM mutation_log WHERE {} ORDER BY seq{} LIMIT ?{}", kLogColumns,
-                  where.sql, query.newest_first ? " DESC" : "", limit_index));
+Result<std::vector<LogEntry>> Reader::run_log_query(const LogQuery& query, LogSource source) {
+  const LogSelect log = select_of(query, source);
+  const std::int64_t limit_index = static_cast<std::int64_t>(log.texts.size()) + 3;
+  auto select = statement(fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {}{} LIMIT ?{}",
+                                      kLogColumns, log.from, log.where, log.order,
+                                      query.newest_first ? " DESC" : "", limit_index));
   if (!select.ok()) return std::move(select).error();
   Statement& bound = **select;
   bound.bind_integer(1, query.after_seq);
-  bound.bind_integer(
-      2, query.before_seq == 0 ? std::numeric_limits<std::int64_t>::max() : query.before_seq);
+  bound.bind_integer(2, before_of(query));
   int index = 3;
-  for (const std::string& text : where.texts) bound.bind_text(index++, text);
+  for (const std::string& text : log.texts) bound.bind_text(index++, text);
   bound.bind_integer(index, to_limit(query.limit));
   return collect(bound, read_log_entry);
 }
 
-Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
-  if (!only_prefix(query)) return run_log_query(query, false);
+// The entries of the walk, if they are enough or all there are.
+Result<std::optional<std::vector<LogEntry>>> Reader::walk_for_prefix(const LogQuery& query) {
   auto end = head();
   if (!end.ok()) return std::move(end).error();
   LogQuery walk = query;
-  std::int64_t before = query.before_seq == 0 ? end->seq + 1 : query.before_seq;
-  before = std::min(before, end->seq + 1);
+  const std::int64_t before = std::min(before_of(query), end->seq + 1);
   bool whole = false;
   if (query.newest_first) {
     walk.after_seq = std::max(query.after_seq, before - 1 - kPrefixWalkEntries);
@@ -246,9 +288,90 @@ Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
         std::min(before, std::max<std::int64_t>(query.after_seq, 0) + 1 + kPrefixWalkEntries);
     whole = walk.before_seq == before;
   }
-  auto found = run_log_query(walk, true);
-  if (!found.ok() || whole || found->size() >= query.limit) return found;
-  return run_log_query(query, false);
+  auto found = run_log_query(walk, LogSource::kLog);
+  if (!found.ok()) return std::move(found).error();
+  if (!whole && found->size() < query.limit) return std::optional<std::vector<LogEntry>>();
+  return std::optional(std::move(*found));
+}
+
+Result<std::vector<LogEntry>> Reader::read_log(const LogQuery& query) {
+  if (has_index(query)) return run_log_query(query, LogSource::kIndexes);
+  if (!query.key.empty()) return read_by_key(query, LogSource::kKey);
+  if (!query.actor.empty() || query.prefix.empty()) {
+    return run_log_query(query, LogSource::kIndexes);
+  }
+  auto walked = walk_for_prefix(query);
+  if (!walked.ok()) return std::move(walked).error();
+  if (walked->has_value()) return std::move(**walked);
+  return read_by_key(query, LogSource::kPrefix);
+}
+
+Result<std::vector<LogEntry>> Reader::read_by_key(const LogQuery& query, LogSource source) {
+  // Asked before the file: what leaves the unfolded log meanwhile is in the tables by then.
+  UnfoldedLog::Found unfolded;
+  if (unfolded_ != nullptr) unfolded = ask_unfolded(query, source);
+  ReadTransaction transaction;
+  SE_RETURN_IF_ERROR(begin_reading(transaction));
+  if (unfolded_ == nullptr) {
+    auto read = read_unfolded(query);
+    if (!read.ok()) return std::move(read).error();
+    unfolded = std::move(*read);
+  }
+  LogQuery folded = query;
+  folded.before_seq = std::min(before_of(query), unfolded.folded_seq + 1);
+  std::vector<LogEntry> out;
+  if (query.newest_first) {
+    SE_RETURN_IF_ERROR(add_entries(query, unfolded.seqs, out));
+    folded.limit = query.limit - out.size();
+  }
+  if (folded.limit != 0 && folded.after_seq + 1 < folded.before_seq) {
+    auto rows = run_log_query(folded, source);
+    if (!rows.ok()) return rows;
+    std::move(rows->begin(), rows->end(), std::back_inserter(out));
+  }
+  if (!query.newest_first) {
+    std::reverse(unfolded.seqs.begin(), unfolded.seqs.end());
+    SE_RETURN_IF_ERROR(add_entries(query, unfolded.seqs, out));
+  }
+  return out;
+}
+
+UnfoldedLog::Found Reader::ask_unfolded(const LogQuery& query, LogSource source) const {
+  const UnfoldedLog::Range range{query.after_seq, before_of(query)};
+  if (source == LogSource::kPrefix) return unfolded_->with_prefix(query.prefix, range);
+  // The newest are found first; more than asked are needed only if some of them will not do.
+  const bool all_do =
+      query.newest_first && query.actor.empty() && query.engine_id.empty() && query.prefix.empty();
+  return unfolded_->of_key(query.key, range,
+                           all_do ? query.limit : std::numeric_limits<std::size_t>::max());
+}
+
+Result<UnfoldedLog::Found> Reader::read_unfolded(const LogQuery& query) {
+  auto folded_seq = read_folded_seq(database_);
+  if (!folded_seq.ok()) return std::move(folded_seq).error();
+  LogQuery behind = query;
+  behind.after_seq = std::max(query.after_seq, *folded_seq);
+  behind.newest_first = true;
+  behind.limit = std::numeric_limits<std::size_t>::max();
+  auto entries = run_log_query(behind, LogSource::kLog);
+  if (!entries.ok()) return std::move(entries).error();
+  UnfoldedLog::Found found{*folded_seq, {}};
+  for (const LogEntry& entry : *entries) found.seqs.push_back(entry.seq);
+  return found;
+}
+
+Status Reader::add_entries(const LogQuery& query, const std::vector<std::int64_t>& seqs,
+                           std::vector<LogEntry>& out) {
+  LogQuery one = query;
+  for (const std::int64_t seq : seqs) {
+    if (out.size() >= query.limit) break;
+    one.after_seq = seq - 1;
+    one.before_seq = seq + 1;
+    auto found = run_log_query(one, LogSource::kLog);
+    if (!found.ok()) return std::move(found).error();
+    std::move(found->begin(), found->end(), std::back_inserter(out));
+  }
+  return {};
 }
 
 Status Reader::scan_changes(const std::function<bool(const LoggedChange&)>& visit) {

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "ports/state_store.h"
 #include "store/sqlite/database.h"
+#include "store/sqlite/unfolded_log.h"
 
 namespace state_engine::sqlite {
 
@@ -30,9 +31,20 @@ struct LoggedChange {
   std::string_view committed_at;  // as read_time() takes it
 };
 
+// Where the rows of a log query come from.
+enum class LogSource {
+  kIndexes,  // an index of the log
+  kLog,      // the log in order of seq
+  kKey,      // log_keys, one key
+  kPrefix,   // log_keys, the keys under a prefix
+};
+
 class Reader {
  public:
-  static Result<std::unique_ptr<Reader>> create(Database database);
+  // `unfolded`: of the writer of this file, which outlives the reader; null if another process (or
+  // nobody) writes it.
+  static Result<std::unique_ptr<Reader>> create(Database database,
+                                                const UnfoldedLog* unfolded = nullptr);
 
   Result<StoreHead> head();
   Result<std::vector<std::optional<LogEntry>>> lookup(const std::vector<std::string>& ids);
@@ -49,7 +61,8 @@ class Reader {
   Result<std::int64_t> cursor(const std::string& name);
 
  private:
-  explicit Reader(Database database) : database_(std::move(database)) {}
+  Reader(Database database, const UnfoldedLog* unfolded)
+      : database_(std::move(database)), unfolded_(unfolded) {}
 
   // Returns the statement of `sql`, prepared at its first use.
   Result<Statement*> statement(const std::string& sql);
@@ -57,9 +70,25 @@ class Reader {
   template <typename Row>
   Result<std::vector<Row>> collect(Statement& statement, Result<Row> (*read)(const Statement&));
 
-  Result<std::vector<LogEntry>> run_log_query(const LogQuery& query, bool by_seq);
+  class ReadTransaction;
+  Status begin_reading(ReadTransaction& transaction);
+
+  Result<std::vector<Snapshot>> snapshots_of(std::string_view table, const std::string& after_key,
+                                             std::size_t limit);
+
+  Result<std::vector<LogEntry>> run_log_query(const LogQuery& query, LogSource source);
+  Result<std::optional<std::vector<LogEntry>>> walk_for_prefix(const LogQuery& query);
+  // By key or prefix: the tables by key, and what is not folded into them yet.
+  Result<std::vector<LogEntry>> read_by_key(const LogQuery& query, LogSource source);
+  UnfoldedLog::Found ask_unfolded(const LogQuery& query, LogSource source) const;
+  // The same from the file, as no writer is here to be asked. Cost: O(unfolded entries).
+  Result<UnfoldedLog::Found> read_unfolded(const LogQuery& query);
+  // Those of `seqs` that fit the other criteria, up to the limit.
+  Status add_entries(const LogQuery& query, const std::vector<std::int64_t>& seqs,
+                     std::vector<LogEntry>& out);
 
   Database database_;
+  const UnfoldedLog* unfolded_;
   std::string engine_id_;
   std::map<std::string, Statement> statements_;
 };

@@ -371,19 +371,14 @@ void bind_log_entry(Statement& statement, const LogEntry& entry, RowScratch& scr
   statement.bind_integer(33, entry.actor_verified ? 1 : 0);
 }
 
-void bind_snapshot(Statement& statement, const Snapshot& snapshot, RowScratch& scratch) {
-  statement.bind_text(1, snapshot.key);
-  bind_json(statement, 2, snapshot.value, scratch[0]);
-  statement.bind_integer(3, snapshot.version);
-  bind_time(statement, 4, snapshot.updated_at, scratch[1]);
-  statement.bind_text(5, snapshot.updated_by);
-  statement.bind_integer_or_null(6, ms_of(snapshot.ttl));
-  bind_time_or_null(statement, 7, snapshot.expires_at, scratch[2]);
-  statement.bind_integer(8, snapshot.seq);
-  statement.bind_text(9, snapshot.mutation_id);
-  statement.bind_text(10, snapshot.reason);
-  bind_object(statement, 11, snapshot.metadata, scratch[3]);
-  statement.bind_integer(12, snapshot.deleted ? 1 : 0);
+void bind_log_deadline(Statement& statement, const Snapshot* snapshot, std::string& scratch) {
+  if (snapshot == nullptr) {
+    statement.bind_null(kLogColumnCount + 1);
+    statement.bind_null(kLogColumnCount + 2);
+    return;
+  }
+  statement.bind_integer_or_null(kLogColumnCount + 1, ms_of(snapshot->ttl));
+  bind_time_or_null(statement, kLogColumnCount + 2, snapshot->expires_at, scratch);
 }
 
 void bind_effect(Statement& statement, const Effect& effect, RowScratch& scratch) {

@@ -28,10 +28,17 @@ inline constexpr std::string_view kLogColumns =
     "correlation_id, causation_id, transaction_id, traceparent, policy_revision, policy_rule, "
     "rule_revision, rules, payload_hash, salt, prev_hash, hash, engine_id, actor_verified";
 inline constexpr int kLogColumnCount = 33;
+// What a row of the log has beyond its entry: the deadline of the state that it made.
+inline constexpr std::string_view kLogDeadlineColumns = "state_ttl_ms, state_expires_at";
+inline constexpr int kLogDeadlineColumnCount = 2;
 inline constexpr std::string_view kStateColumns =
     "key, value, version, updated_at, updated_by, ttl_ms, expires_at, seq, mutation_id, reason, "
     "metadata, deleted";
-inline constexpr int kStateColumnCount = 12;
+// The same, of the state that an accepted row of the log made; the last of its key.
+inline constexpr std::string_view kStateOfEntryColumns =
+    "key, CASE WHEN op IN ('delete', 'expire') THEN 'null' ELSE coalesce(result, value) END, "
+    "version, committed_at, actor, state_ttl_ms, state_expires_at, seq, id, reason, metadata, "
+    "op IN ('delete', 'expire')";
 inline constexpr std::string_view kOutboxColumns =
     "position, id, rule_id, cause_id, cause_seq, type, payload, correlation_id, created_at, state, "
     "delivered_at";
@@ -39,11 +46,12 @@ inline constexpr std::string_view kRuleStateColumns =
     "rule_id, key, truth, since, deadline, cooldown_until";
 
 // Texts made for one row; reused from row to row, so that their memory is.
-using RowScratch = std::array<std::string, 6>;
+using RowScratch = std::array<std::string, 7>;
 
 // REQUIRES: `scratch` and the value stay as they are until the statement has run.
 void bind_log_entry(Statement& statement, const LogEntry& entry, RowScratch& scratch);
-void bind_snapshot(Statement& statement, const Snapshot& snapshot, RowScratch& scratch);
+// Binds kLogDeadlineColumns, behind those of the entry, of the snapshot that it made; null = none.
+void bind_log_deadline(Statement& statement, const Snapshot* snapshot, std::string& scratch);
 // Binds id to created_at of kOutboxColumns as ?1 to ?8; the store fills in the others.
 void bind_effect(Statement& statement, const Effect& effect, RowScratch& scratch);
 void bind_rule_state(Statement& statement, const RuleState& state, RowScratch& scratch);

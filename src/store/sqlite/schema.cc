@@ -15,10 +15,11 @@ namespace {
 // "SEng": tells our files from other SQLite databases (`file state.db` shows it).
 constexpr std::int64_t kApplicationId = 0x53456e67;
 
-// Times are RFC 3339 in UTC with milliseconds, so that text order is time order. `value`, `result`,
-// `metadata` and `rules` are JSON. An optional text is NULL when absent. `result` is NULL when it
-// is the same as `value`. Tables in key order are WITHOUT ROWID: one b-tree, scanned at start.
-constexpr const char* kTables = R"sql(
+// Version 1. Times are RFC 3339 in UTC with milliseconds, so that text order is time order.
+// `value`, `result`, `metadata` and `rules` are JSON. An optional text is NULL when absent.
+// `result` is NULL when it is the same as `value`. Tables in key order are WITHOUT ROWID: one
+// b-tree, scanned at start.
+constexpr const char* kVersion1 = R"sql(
 CREATE TABLE meta(
   key   TEXT NOT NULL PRIMARY KEY,
   value TEXT NOT NULL
@@ -128,6 +129,44 @@ CREATE VIEW rejections AS
   FROM mutation_log WHERE status = 'rejected';
 )sql";
 
+// Version 2: what follows from the log is written later, in key order (log_folder.h).
+// `folded_state` and `log_keys` hold the log up to meta.folded_seq; the view `state` adds what came
+// since, so that it is always true. A row of the log has the deadline of the state it made, if that
+// expires.
+constexpr const char* kVersion2 = R"sql(
+ALTER TABLE state RENAME TO folded_state;
+ALTER TABLE mutation_log ADD COLUMN state_ttl_ms INTEGER;
+ALTER TABLE mutation_log ADD COLUMN state_expires_at TEXT;
+
+CREATE TABLE log_keys(
+  key TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY(key, seq)
+) WITHOUT ROWID;
+INSERT INTO log_keys SELECT key, seq FROM mutation_log ORDER BY key, seq;
+DROP INDEX log_by_key;
+INSERT INTO meta SELECT 'folded_seq', CAST(coalesce(max(seq), 0) AS TEXT) FROM mutation_log;
+
+-- The state of the keys that were changed since.
+CREATE VIEW unfolded_state AS
+  SELECT key,
+         CASE WHEN op IN ('delete', 'expire') THEN 'null' ELSE coalesce(result, value) END AS value,
+         version, committed_at AS updated_at, actor AS updated_by, state_ttl_ms AS ttl_ms,
+         state_expires_at AS expires_at, seq, id AS mutation_id, reason, metadata,
+         op IN ('delete', 'expire') AS deleted
+  FROM mutation_log
+  WHERE seq IN (SELECT max(seq) FROM mutation_log
+                WHERE seq > (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'folded_seq')
+                  AND status = 'accepted'
+                GROUP BY key);
+
+CREATE VIEW state AS
+  SELECT * FROM folded_state WHERE key NOT IN (SELECT key FROM unfolded_state)
+  UNION ALL SELECT * FROM unfolded_state;
+)sql";
+
+constexpr MigrationStep kSteps[] = {{.from = 1, .sql = kVersion2}};
+
 // Rolls back unless disarmed, so that a failed step leaves the file as it was.
 class Rollback {
  public:
@@ -170,7 +209,7 @@ Status write_meta(Database& database, std::string_view key, std::string_view val
 Status create_tables(Database& database, const SchemaPlan& plan, const NewStore& fresh) {
   const Rollback rollback(database);
   SE_RETURN_IF_ERROR(run(database, "BEGIN IMMEDIATE", "begin"));
-  SE_RETURN_IF_ERROR(run(database, kTables, "create the tables"));
+  SE_RETURN_IF_ERROR(run(database, kVersion1, "create the tables"));
   for (std::int64_t version = 1; version < plan.version; ++version) {
     for (const MigrationStep& step : plan.steps) {
       if (step.from == version) SE_RETURN_IF_ERROR(run(database, step.sql, "create the tables"));
@@ -196,6 +235,7 @@ Status copy_before_migration(Database& database, const std::filesystem::path& fi
     copy = file;
     copy += fmt::format(".before-v{}.{}", target, attempt);
   }
+  SE_RETURN_IF_ERROR(create_private_file(copy));
   auto statement = database.prepare("VACUUM INTO ?1", false);
   if (!statement.ok()) return std::move(statement).error();
   const std::string name = copy.string();
@@ -268,7 +308,7 @@ Result<Found> look(Database& database) {
 
 }  // namespace
 
-SchemaPlan current_schema() { return {.version = 1, .steps = {}}; }
+SchemaPlan current_schema() { return {.version = 2, .steps = kSteps}; }
 
 Status ensure_schema(Database& database, const std::filesystem::path& file, const SchemaPlan& plan,
                      const NewStore& fresh) {

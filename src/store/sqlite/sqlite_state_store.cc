@@ -12,8 +12,9 @@
 #include "base/assert.h"
 #include "store/sqlite/data_dir.h"
 #include "store/sqlite/database.h"
-#include "store/sqlite/integrity.h"
 #include "store/sqlite/reader.h"
+#include "store/sqlite/start_check.h"
+#include "store/sqlite/unfolded_log.h"
 #include "store/sqlite/wal_vfs.h"
 #include "store/sqlite/work_thread.h"
 #include "store/sqlite/writer.h"
@@ -21,8 +22,10 @@
 namespace state_engine {
 namespace {
 
-// Idle for so long, the WAL is emptied: what it holds is protected by checksums only.
+// Idle for so long, the log is folded and the WAL is emptied: what it holds is protected by
+// checksums only.
 constexpr std::chrono::milliseconds kIdleBeforeCheckpoint{500};
+constexpr std::size_t kRowsWhenIdle = 256;  // some milliseconds, for which a commit may wait
 
 Error stopped_error() {
   return {ErrorCode::kDataLoss,
@@ -45,6 +48,7 @@ Status require_wal(sqlite::Database& database, const std::filesystem::path& file
 
 struct Opened {
   std::unique_ptr<sqlite::WalVfs> vfs;  // first: outlives the connections
+  std::unique_ptr<sqlite::UnfoldedLog> unfolded;
   std::unique_ptr<sqlite::Writer> writer;
   std::unique_ptr<sqlite::Reader> reader;
 };
@@ -62,15 +66,25 @@ Result<Opened> open_connections(const SqliteStoreOptions& options) {
       options.schema_for_test != nullptr ? *options.schema_for_test : sqlite::current_schema();
   const sqlite::NewStore fresh{new_uuid(*options.random), options.clock->wall_now()};
   SE_RETURN_IF_ERROR(sqlite::ensure_schema(*writing, file, plan, fresh));
-  auto end = sqlite::check_at_start(*writing, options.entries_checked_at_start);
-  if (!end.ok()) return std::move(end).error();
-  auto writer = sqlite::Writer::create(std::move(*writing), *end);
+  auto tail = sqlite::check_log_at_start(*writing, options.entries_checked_at_start);
+  if (!tail.ok()) return std::move(tail).error();
+  auto writer = sqlite::Writer::create(std::move(*writing), tail->end, *tail->unfolded,
+                                       options.unfolded_entries_max);
   if (!writer.ok()) return std::move(writer).error();
+  const Status folded = (*writer)->fold_all();
+  // On a full disk the engine still serves what it has.
+  if (!folded.ok() && folded.error().code != ErrorCode::kUnavailable) return folded.error();
   auto reading = sqlite::Database::open(file, sqlite::OpenMode::kReader, options.vfs_for_test);
   if (!reading.ok()) return std::move(reading).error();
-  auto reader = sqlite::Reader::create(std::move(*reading));
+  if (folded.ok()) {
+    SE_RETURN_IF_ERROR(sqlite::check_state_at_start(*reading, *tail));
+  } else {
+    options.log->warn("the state in the file stays behind the log until there is room",
+                      {{"error", folded.error().message}});
+  }
+  auto reader = sqlite::Reader::create(std::move(*reading), tail->unfolded.get());
   if (!reader.ok()) return std::move(reader).error();
-  return Opened{std::move(vfs), std::move(*writer), std::move(*reader)};
+  return Opened{std::move(vfs), std::move(tail->unfolded), std::move(*writer), std::move(*reader)};
 }
 
 }  // namespace
@@ -83,6 +97,7 @@ struct SqliteStateStore::Core {
         vfs_for_test(options.vfs_for_test),
         lock(std::move(held)),
         vfs(std::move(opened.vfs)),
+        unfolded(std::move(opened.unfolded)),
         writer(std::move(opened.writer)),
         reader(std::move(opened.reader)),
         log(*options.log),
@@ -119,7 +134,9 @@ struct SqliteStateStore::Core {
 
   void after_write(bool idle) {
     if (writer == nullptr) return;  // closed
-    if (idle) {
+    const bool folded = idle && writer->folds_wait() && writer->fold(kRowsWhenIdle).ok();
+    if (folded) writing.post([this] { after_write(true); });  // behind what came meanwhile
+    if (idle && !folded) {
       writer->checkpoint_all();
     } else {
       writer->checkpoint_if_large();
@@ -136,6 +153,7 @@ struct SqliteStateStore::Core {
   const std::string vfs_for_test;
   sqlite::DataDirLock lock;
   std::unique_ptr<sqlite::WalVfs> vfs;
+  std::unique_ptr<sqlite::UnfoldedLog> unfolded;
   std::unique_ptr<sqlite::Writer> writer;
   std::unique_ptr<sqlite::Reader> reader;
   Log& log;
@@ -185,7 +203,10 @@ StateStore::Awaitable<Result<std::vector<SnapshotPtr>>> SqliteStateStore::scan_s
 }
 
 StateStore::Awaitable<Result<LoadedState>> SqliteStateStore::load_state() {
-  return core_->read([this](sqlite::Reader& reader) {
+  const Status folded =
+      co_await core_->write([](sqlite::Writer& writer) { return writer.fold_all(); });
+  if (!folded.ok()) co_return co_await StateStore::load_state();
+  co_return co_await core_->read([this](sqlite::Reader& reader) {
     return reader.load_state([this] {
       return sqlite::Database::open(core_->file, sqlite::OpenMode::kReader, core_->vfs_for_test);
     });

@@ -43,9 +43,9 @@ class Meeting {
 // Reads pages from one end. `full` is called with the last key of each page; true = enough.
 Status read_pages(Database& database, bool from_below, LoadedState& out,
                   const std::function<bool(std::string_view last_key)>& full) {
-  auto select = database.prepare(
-      fmt::format("SELECT {} FROM state ORDER BY key{}", kStateColumns, from_below ? "" : " DESC"),
-      false);
+  auto select = database.prepare(fmt::format("SELECT {} FROM folded_state ORDER BY key{}",
+                                             kStateColumns, from_below ? "" : " DESC"),
+                                 false);
   if (!select.ok()) return std::move(select).error();
   SnapshotPage page;
   const auto keep = [&] {

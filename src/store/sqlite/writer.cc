@@ -6,6 +6,8 @@
 
 #include "store/sqlite/writer.h"
 
+#include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,14 +21,19 @@ namespace {
 constexpr int kWalPagesMax = 2048;  // 8 MiB of 4 KiB pages, then a checkpoint
 constexpr int kBusyTimeoutMs = 5000;
 
-std::string upsert_state_sql() {
-  return fmt::format(
-      "INSERT INTO state({}) VALUES({}) ON CONFLICT(key) DO UPDATE SET value=excluded.value, "
-      "version=excluded.version, updated_at=excluded.updated_at, updated_by=excluded.updated_by, "
-      "ttl_ms=excluded.ttl_ms, expires_at=excluded.expires_at, seq=excluded.seq, "
-      "mutation_id=excluded.mutation_id, reason=excluded.reason, metadata=excluded.metadata, "
-      "deleted=excluded.deleted",
-      kStateColumns, parameters(kStateColumnCount));
+// A commit carries twice as many rows of the fold as it has entries, and at least so many: for each
+// entry of a layer there are at most two rows, so a fold ends before the next layer is full.
+constexpr std::size_t kRowsPerEntry = 2;
+constexpr std::size_t kRowsPerCommitMin = 16;
+constexpr std::size_t kRowsTogether = 65'536;  // where nobody waits
+
+// The snapshots of a batch that expire, by the entry that made them.
+std::unordered_map<std::int64_t, const Snapshot*> deadlines_of(const CommitBatch& batch) {
+  std::unordered_map<std::int64_t, const Snapshot*> out;
+  for (const SnapshotPtr& snapshot : batch.snapshots) {
+    if (snapshot->ttl || snapshot->expires_at) out.emplace(snapshot->seq, snapshot.get());
+  }
+  return out;
 }
 
 std::string failure_hint(int code) {
@@ -48,11 +55,17 @@ std::string failure_hint(int code) {
 
 }  // namespace
 
-Writer::Writer(Database database, LogEnd end)
-    : database_(std::move(database)), end_(std::move(end)) {}
+Writer::Writer(Database database, LogEnd end, UnfoldedLog& unfolded, std::size_t unfolded_max)
+    : database_(std::move(database)),
+      end_(std::move(end)),
+      unfolded_(unfolded),
+      unfolded_max_(unfolded_max),
+      folder_(unfolded) {}
 
-Result<std::unique_ptr<Writer>> Writer::create(Database database, LogEnd end) {
-  std::unique_ptr<Writer> writer(new Writer(std::move(database), std::move(end)));
+Result<std::unique_ptr<Writer>> Writer::create(Database database, LogEnd end, UnfoldedLog& unfolded,
+                                               std::size_t unfolded_max) {
+  std::unique_ptr<Writer> writer(
+      new Writer(std::move(database), std::move(end), unfolded, unfolded_max));
   SE_RETURN_IF_ERROR(writer->prepare());
   sqlite3_wal_hook(
       writer->database_.handle(),
@@ -68,9 +81,9 @@ Status Writer::prepare() {
   const std::pair<Statement*, std::string> statements[] = {
       {&begin_, "BEGIN IMMEDIATE"},
       {&commit_, "COMMIT"},
-      {&insert_log_, fmt::format("INSERT INTO mutation_log({}) VALUES({})", kLogColumns,
-                                 parameters(kLogColumnCount))},
-      {&upsert_state_, upsert_state_sql()},
+      {&insert_log_,
+       fmt::format("INSERT INTO mutation_log({}, {}) VALUES({})", kLogColumns, kLogDeadlineColumns,
+                   parameters(kLogColumnCount + kLogDeadlineColumnCount))},
       {&insert_effect_,
        "INSERT INTO outbox(id, rule_id, cause_id, cause_seq, type, payload, correlation_id, "
        "created_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"},
@@ -95,7 +108,7 @@ Status Writer::prepare() {
     if (!prepared.ok()) return std::move(prepared).error();
     *statement = std::move(prepared).value();
   }
-  return {};
+  return folder_.prepare(database_);
 }
 
 void Writer::fail(int code) {
@@ -150,13 +163,13 @@ int Writer::write_head(const LogEntry& last) {
 }
 
 int Writer::write_batch(const CommitBatch& batch) {
+  const auto deadlines = deadlines_of(batch);
   for (const LogEntry& entry : batch.entries) {
     bind_log_entry(insert_log_, entry, scratch_);
+    const auto deadline = deadlines.find(entry.seq);
+    bind_log_deadline(insert_log_, deadline != deadlines.end() ? deadline->second : nullptr,
+                      scratch_.back());
     if (const int code = insert_log_.run(); code != SQLITE_OK) return code;
-  }
-  for (const SnapshotPtr& snapshot : batch.snapshots) {
-    bind_snapshot(upsert_state_, *snapshot, scratch_);
-    if (const int code = upsert_state_.run(); code != SQLITE_OK) return code;
   }
   for (const Effect& effect : batch.effects) {
     bind_effect(insert_effect_, effect, scratch_);
@@ -166,7 +179,20 @@ int Writer::write_batch(const CommitBatch& batch) {
     bind_rule_state(upsert_rule_state_, state, scratch_);
     if (const int code = upsert_rule_state_.run(); code != SQLITE_OK) return code;
   }
-  return batch.entries.empty() ? SQLITE_OK : write_head(batch.entries.back());
+  if (batch.entries.empty()) return SQLITE_OK;
+  if (const int code = write_head(batch.entries.back()); code != SQLITE_OK) return code;
+  return folder_.write(std::max(kRowsPerCommitMin, batch.entries.size() * kRowsPerEntry));
+}
+
+void Writer::gather(const CommitBatch& batch) {
+  std::vector<UnfoldedLog::Entry> entries;
+  entries.reserve(batch.entries.size());
+  for (const LogEntry& entry : batch.entries) {
+    entries.push_back({entry.proposal.key, entry.accepted});
+  }
+  unfolded_.append(entries);
+  folder_.committed();
+  if (unfolded_.young_size() >= unfolded_max_) folder_.begin();
 }
 
 CommitReply Writer::commit(const CommitBatch& batch) {
@@ -176,9 +202,26 @@ CommitReply Writer::commit(const CommitBatch& batch) {
   CommitReply reply = transact("commit a batch", [&] { return write_batch(batch); });
   if (reply.outcome == CommitOutcome::kCommitted && !batch.entries.empty()) {
     end_ = {batch.entries.back().seq, batch.entries.back().hash};
+    gather(batch);
   }
   return reply;
 }
+
+Status Writer::fold(std::size_t rows) {
+  folder_.begin();
+  if (!folder_.under_way()) return {};
+  const CommitReply reply =
+      transact("bring the state up to the log", [&] { return folder_.write(rows); });
+  if (reply.outcome == CommitOutcome::kCommitted) folder_.committed();
+  return to_status(reply);
+}
+
+Status Writer::fold_all() {
+  while (folds_wait()) SE_RETURN_IF_ERROR(fold(kRowsTogether));
+  return {};
+}
+
+bool Writer::folds_wait() const { return folder_.under_way() || unfolded_.young_size() != 0; }
 
 int Writer::write_marks(const std::vector<std::string>& effect_ids, EffectState state, Timestamp at,
                         Timestamp forget_before) {
@@ -252,11 +295,14 @@ void Writer::checkpoint_all() {
 }
 
 Status Writer::close() {
+  // What is not folded now (the disk is full) is folded at the next start.
+  if (!failed_) static_cast<void>(fold_all());
   checkpoint_all();
   const bool failed = failed_;
+  folder_.close();
   for (Statement* statement :
-       {&begin_, &commit_, &insert_log_, &upsert_state_, &insert_effect_, &upsert_rule_state_,
-        &update_meta_, &mark_effect_, &forget_effects_, &insert_source_, &upsert_cursor_}) {
+       {&begin_, &commit_, &insert_log_, &insert_effect_, &upsert_rule_state_, &update_meta_,
+        &mark_effect_, &forget_effects_, &insert_source_, &upsert_cursor_}) {
     *statement = Statement{};
   }
   Database closing = std::move(database_);
