@@ -1,6 +1,8 @@
 // The compiler: JSON (or a value of an evaluation, which `missing` may find to be a rule) to nodes.
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "base/json.h"
 #include "rules/fault.h"
@@ -33,61 +35,69 @@ class Compiler {
   explicit Compiler(int nesting_max) : nesting_max_(nesting_max) {}
 
   Code compile(const JsValue& rule) {
-    code_.nodes.emplace_back();
-    compile_into(0, rule, 0);
+    compile_into(code_.root, rule, 0);
     return std::move(code_);
   }
 
  private:
-  void compile_into(std::uint32_t at, const JsValue& value, int depth) {
+  void compile_into(Node& node, const JsValue& value, int depth) {
     if (depth > nesting_max_) {
       fail(EvalError::Kind::kBudget, "the rule nests deeper than " + std::to_string(nesting_max_));
     }
     if (value.is_array()) {
-      code_.nodes[at].op = Opcode::kArray;
-      compile_elements(at, value, depth);
+      node.op = Opcode::kArray;
+      compile_elements(node, value, depth);
       return;
     }
     const RuleMember member = single_member(value);
     if (!member.found) {
-      code_.nodes[at].op = Opcode::kConstant;
-      code_.nodes[at].constant = value;
+      node.op = Opcode::kConstant;
+      node.leaf = Leaf::kConstant;
+      node.constant = value;
       return;
     }
-    compile_operator(at, member, depth);
+    compile_operator(node, member, depth);
   }
 
-  void compile_elements(std::uint32_t at, const JsValue& array, int depth) {
-    const auto count = static_cast<std::uint32_t>(array.array_size());
-    const auto first = static_cast<std::uint32_t>(code_.nodes.size());
-    code_.nodes.resize(first + count);
-    code_.nodes[at].first = first;
-    code_.nodes[at].count = count;
-    const Opcode op = code_.nodes[at].op;
-    for (std::uint32_t i = 0; i < count; ++i) {
+  void compile_elements(Node& node, const JsValue& array, int depth) {
+    const std::span<Node> args = make_args(node, array.array_size());
+    for (std::size_t i = 0; i < args.size(); ++i) {
       const Scope outside = scope_;
-      if (has_element_scope(op) && i == 1) scope_ = {op == Opcode::kReduce, false};
-      compile_into(first + i, array.element(i), depth + 1);
-      if (op == Opcode::kReduce && i == 1) code_.nodes[at].reuses_scope = !scope_.escapes;
-      if (has_element_scope(op) && i == 1) scope_ = outside;
+      const bool is_body = has_element_scope(node.op) && i == 1;
+      if (is_body) scope_ = {node.op == Opcode::kReduce, false};
+      compile_into(args[i], array.element(i), depth + 1);
+      if (node.op == Opcode::kReduce && is_body) node.reuses_scope = !scope_.escapes;
+      if (is_body) scope_ = outside;
     }
   }
 
-  void compile_operator(std::uint32_t at, const RuleMember& member, int depth) {
-    code_.nodes[at].op = resolve_operator(member.name);
-    code_.nodes[at].name = member.name;
+  void compile_operator(Node& node, const RuleMember& member, int depth) {
+    node.op = resolve_operator(member.name);
+    node.name = member.name;
     if (member.argument.is_array()) {
-      compile_elements(at, member.argument, depth);
+      compile_elements(node, member.argument, depth);
     } else {
-      code_.nodes[at].wrapped = true;
-      const auto first = static_cast<std::uint32_t>(code_.nodes.size());
-      code_.nodes.emplace_back();
-      code_.nodes[at].first = first;
-      code_.nodes[at].count = 1;
-      compile_into(first, member.argument, depth + 1);
+      node.wrapped = true;
+      compile_into(make_args(node, 1)[0], member.argument, depth + 1);
     }
-    if (code_.nodes[at].op == Opcode::kVar) fix_path(code_.nodes[at]);
-    note_scope(code_.nodes[at]);
+    if (node.op == Opcode::kVar) fix_path(node);
+    note_scope(node);
+    node.leaf = leaf_of(node);
+    node.has_leaves = std::all_of(node.args.begin(), node.args.end(),
+                                  [](const Node& arg) { return arg.leaf != Leaf::kNone; });
+  }
+
+  static Leaf leaf_of(const Node& node) {
+    if (node.op != Opcode::kVarPath || node.args.size() > 1) return Leaf::kNone;
+    const bool is_member = node.path.size() == 1 && node.scope_member == kNoMember;
+    return is_member ? Leaf::kMember : Leaf::kName;
+  }
+
+  std::span<Node> make_args(Node& node, std::size_t count) {
+    std::vector<Node>& args = code_.args.emplace_back(count);
+    code_.node_count += count;
+    node.args = args;
+    return args;
   }
 
   // What `node` does with the scope of the reduce that it is in.
@@ -95,32 +105,29 @@ class Compiler {
     if (!scope_.of_reduce) return;
     const bool computed =
         node.op == Opcode::kVar || node.op == Opcode::kMissing || node.op == Opcode::kMissingSome;
-    if (computed || (node.op == Opcode::kVarPath && node.path_count == 0)) scope_.escapes = true;
-    if (node.op != Opcode::kVarPath || node.path_count == 0) return;
-    const std::string_view first = code_.path_steps[node.path_first];
-    if (first == "current") node.scope_member = kCurrent;
-    if (first == "accumulator") node.scope_member = kAccumulator;
+    if (computed || (node.op == Opcode::kVarPath && node.path.empty())) scope_.escapes = true;
+    if (node.op != Opcode::kVarPath || node.path.empty()) return;
+    if (node.path[0] == "current") node.scope_member = kCurrent;
+    if (node.path[0] == "accumulator") node.scope_member = kAccumulator;
   }
 
   // Splits a name that is known now. Extra arguments stay with the general `var`.
   void fix_path(Node& node) {
-    if (node.count > 2) return;
-    node.path_first = static_cast<std::uint32_t>(code_.path_steps.size());
-    if (node.count > 0) {
-      const Node& name = code_.nodes[node.first];
+    if (node.args.size() > 2) return;
+    if (!node.args.empty()) {
+      const Node& name = node.args[0];
       if (name.op != Opcode::kConstant || name.constant.is_container()) return;
       const bool whole = name.constant.is_nullish() ||
                          (name.constant.is_string() && name.constant.as_string().empty());
-      if (!whole) split_path(persistent_text(name.constant), code_.path_steps);
+      if (!whole) node.path = code_.paths.emplace_back(split_path(persistent_text(name.constant)));
     }
-    node.path_count = static_cast<std::uint32_t>(code_.path_steps.size()) - node.path_first;
     node.op = Opcode::kVarPath;
   }
 
   std::string_view persistent_text(const JsValue& name) {
     if (name.is_string()) return name.as_string();
     Arena scratch(1024);
-    return code_.texts.emplace_back(to_string_view(name, scratch));
+    return code_.texts.emplace_front(to_string_view(name, scratch));
   }
 
   // The data that the nodes being compiled will see.
@@ -140,7 +147,8 @@ Code compile_code(const JsValue& rule, int nesting_max) {
   return Compiler(nesting_max).compile(rule);
 }
 
-void split_path(std::string_view name, std::vector<std::string_view>& steps) {
+std::vector<std::string_view> split_path(std::string_view name) {
+  std::vector<std::string_view> steps;
   std::size_t begin = 0;
   for (;;) {
     const std::size_t dot = name.find('.', begin);
@@ -149,6 +157,7 @@ void split_path(std::string_view name, std::vector<std::string_view>& steps) {
     begin = dot + 1;
   }
   steps.push_back(name.substr(begin));
+  return steps;
 }
 
 }  // namespace state_engine::logic

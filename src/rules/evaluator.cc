@@ -1,15 +1,22 @@
 // The recursive evaluator. Lazy operators evaluate their own arguments; eager ones get theirs in a
 // small array on the stack, so that a simple condition allocates nothing.
+//
+// Most rules compare a name with a constant. So an operator of two arguments that are leaves
+// (node.h) reads them in place: no call, no dispatch, the steps of both taken at once. Under a
+// trace, and when steps run out, every argument is evaluated on its own.
 
 #include "rules/evaluator.h"
 
 #include <array>
-#include <cstring>
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "base/assert.h"
 #include "rules/fault.h"
 #include "rules/js_convert.h"
+#include "rules/js_string.h"
 
 namespace state_engine::logic {
 namespace {
@@ -18,38 +25,43 @@ namespace {
 constexpr int kApplyDepthMax = 8;
 constexpr int kApplyNestingMax = 64;
 
-// Short names are compared in place: a call of memcmp would cost more than they do.
-inline bool same_name(const char* a, std::string_view b) {
-  constexpr std::size_t kShortName = 12;
-  if (b.size() > kShortName) return std::memcmp(a, b.data(), b.size()) == 0;
-  for (std::size_t i = 0; i < b.size(); ++i) {
-    if (a[i] != b[i]) return false;
-  }
-  return true;
-}
-
 JsValue scope_member(std::span<const ArenaMember> members, std::string_view name) {
   for (const ArenaMember& member : members) {
-    if (member.name.size() == name.size() && same_name(member.name.data(), name)) {
-      return member.value;
-    }
+    if (same_text(member.name, name)) return member.value;
   }
   return JsValue::undefined();
 }
 
-// Small objects are searched faster without Boost.JSON's general look-up.
-JsValue json_member(const json::Object& object, std::string_view name) {
+// Null = no such member. Short names in small objects are found faster than by Boost.JSON's general
+// look-up.
+inline const json::Value* find_member(const json::Object& object, std::string_view name) {
   constexpr std::size_t kFewMembers = 12;
-  if (object.size() > kFewMembers) {
-    const auto* member = object.if_contains({name.data(), name.size()});
-    return member != nullptr ? JsValue::of(*member) : JsValue::undefined();
+  if (object.size() > kFewMembers || name.size() > kShortText) {
+    return object.if_contains({name.data(), name.size()});
   }
   for (const auto& member : object) {
-    if (member.key().size() == name.size() && same_name(member.key().data(), name)) {
-      return JsValue::of(member.value());
+    const auto key = member.key();
+    if (key.size() == name.size() && same_short_text(key.data(), name.data(), name.size())) {
+      return &member.value();
     }
   }
-  return JsValue::undefined();
+  return nullptr;
+}
+
+JsValue member_or_null(const json::Object& object, std::string_view name) {
+  const json::Value* const member = find_member(object, name);
+  return member != nullptr ? JsValue::of(*member) : JsValue::null();
+}
+
+// x % y, at once for whole numbers from 1 to 2^32 - 1.
+double remainder(double x, double y) {
+  constexpr double kMax = std::numeric_limits<std::uint32_t>::max();
+  if (x >= 1 && x <= kMax && y >= 1 && y <= kMax) {
+    const auto a = static_cast<std::uint32_t>(x);
+    const auto b = static_cast<std::uint32_t>(y);
+    if (a == x && b == y) return a % b;
+  }
+  return std::fmod(x, y);
 }
 
 }  // namespace
@@ -58,17 +70,41 @@ void Evaluator::out_of_steps() {
   fail(EvalError::Kind::kBudget, "the evaluation needs more steps than its budget");
 }
 
-JsValue Evaluator::eval(const Node& node, const JsValue& data) {
+inline JsValue Evaluator::eval(const Node& node, JsValue data) {
   step();
-  if (trace_ == nullptr) [[likely]]
-    return eval_node(node, data);
+  if (trace_ != nullptr) [[unlikely]]
+    return eval_traced(node, data);
+  return eval_node(node, data);
+}
+
+inline JsValue Evaluator::eval_leaf(const Node& node, JsValue data) {
+  if (node.leaf == Leaf::kConstant) return node.constant;
+  if (node.leaf == Leaf::kMember && data.kind() == JsValue::Kind::kJsonObject) [[likely]]
+    return member_or_null(data.json_object(), node.path.data()[0]);
+  return read_path(node, JsValue::null(), data);
+}
+
+inline Evaluator::Two Evaluator::eval_two(const Node& node, JsValue data) {
+  const Node* const args = node.args.data();
+  if (node.has_leaves && trace_ == nullptr && steps_left_ >= 2) [[likely]] {
+    steps_left_ -= 2;
+    const JsValue a = eval_leaf(args[0], data);
+    return {a, eval_leaf(args[1], data)};
+  }
+  const JsValue a = eval(args[0], data);
+  return {a, eval(args[1], data)};
+}
+
+JsValue Evaluator::run(JsValue data) { return eval(code_.root, data); }
+
+JsValue Evaluator::eval_traced(const Node& node, JsValue data) {
   trace_->enter(node);
   const JsValue value = eval_node(node, data);
   trace_->leave(node, value);
   return value;
 }
 
-JsValue Evaluator::eval_node(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_node(const Node& node, JsValue data) {
   switch (node.op) {
     case Opcode::kConstant:
       return node.constant;
@@ -93,62 +129,106 @@ JsValue Evaluator::eval_node(const Node& node, const JsValue& data) {
       return eval_quantifier(node, data);
     case Opcode::kLooseEqual:
     case Opcode::kStrictEqual:
+    case Opcode::kLooseNotEqual:
+    case Opcode::kStrictNotEqual:
+      return node.args.size() == 2 ? eval_equality(node, data) : eval_eager(node, data);
     case Opcode::kGreater:
+    case Opcode::kGreaterOrEqual:
     case Opcode::kLess:
+    case Opcode::kLessOrEqual:
+    case Opcode::kModulo:
     case Opcode::kAdd:
-      if (node.count == 2) return eval_pair(node, data);
-      return eval_eager(node, data);
+    case Opcode::kMultiply:
+    case Opcode::kSubtract:
+    case Opcode::kDivide:
+      return node.args.size() == 2 ? eval_pair(node, data) : eval_eager(node, data);
     default:
       return eval_eager(node, data);
   }
 }
 
 // The operators that conditions consist of, for the kinds of arguments that they mostly get.
-JsValue Evaluator::eval_pair(const Node& node, const JsValue& data) {
-  const JsValue a = eval(code_->nodes[node.first], data);
-  const JsValue b = eval(code_->nodes[node.first + 1], data);
+JsValue Evaluator::eval_equality(const Node& node, JsValue data) {
+  const auto [a, b] = eval_two(node, data);
+  const bool wanted = node.op == Opcode::kLooseEqual || node.op == Opcode::kStrictEqual;
+  if (a.is_string() && b.is_string()) {
+    return JsValue::boolean(same_text(a.as_string(), b.as_string()) == wanted);
+  }
   if (a.is_number() && b.is_number()) {
-    switch (node.op) {
-      case Opcode::kGreater:
-        return JsValue::boolean(a.as_number() > b.as_number());
-      case Opcode::kLess:
-        return JsValue::boolean(a.as_number() < b.as_number());
-      case Opcode::kAdd:
-        return JsValue::number(0.0 + a.as_number() + b.as_number());
-      default:
-        return JsValue::boolean(a.as_number() == b.as_number());
-    }
+    return JsValue::boolean((a.as_number() == b.as_number()) == wanted);
   }
-  const bool equality = node.op == Opcode::kLooseEqual || node.op == Opcode::kStrictEqual;
-  if (equality && a.is_string() && b.is_string()) {
-    return JsValue::boolean(a.as_string() == b.as_string());
-  }
-  const std::array<JsValue, 2> both = {a, b};
-  return call_operator(node.op, both, arena_);
+  return call_pair(node.op, a, b);
 }
 
-JsValue Evaluator::eval_array(const Node& node, const JsValue& data) {
-  const std::span<JsValue> values = arena_.make_values(node.count);
-  const auto children = code_->children(node);
+JsValue Evaluator::eval_pair(const Node& node, JsValue data) {
+  const auto [a, b] = eval_two(node, data);
+  if (!a.is_number() || !b.is_number()) return call_pair(node.op, a, b);
+  const double x = a.as_number();
+  const double y = b.as_number();
+  switch (node.op) {
+    case Opcode::kGreater:
+      return JsValue::boolean(x > y);
+    case Opcode::kGreaterOrEqual:
+      return JsValue::boolean(x >= y);
+    case Opcode::kLess:
+      return JsValue::boolean(x < y);
+    case Opcode::kLessOrEqual:
+      return JsValue::boolean(x <= y);
+    case Opcode::kAdd:
+      return JsValue::number(0.0 + x + y);
+    case Opcode::kMultiply:
+      return JsValue::number((x + 0.0) * (y + 0.0));  // without the sign of zero, as by parseFloat
+    case Opcode::kSubtract:
+      return JsValue::number(x - y);
+    case Opcode::kDivide:
+      return JsValue::number(x / y);
+    case Opcode::kModulo:
+      return JsValue::number(remainder(x, y));
+    default:
+      return call_pair(node.op, a, b);
+  }
+}
+
+JsValue Evaluator::call_pair(Opcode op, JsValue a, JsValue b) {
+  const std::array<JsValue, 2> both = {a, b};
+  return call_operator(op, both, arena_);
+}
+
+JsValue Evaluator::eval_array(const Node& node, JsValue data) {
+  const std::span<JsValue> values = arena_.make_values(node.args.size());
+  const auto children = node.args;
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = eval(children[i], data);
   return JsValue::array(values);
 }
 
-JsValue Evaluator::eval_var_path(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_var_path(const Node& node, JsValue data) {
+  if (node.leaf != Leaf::kNone) return eval_leaf(node, data);
   // As any argument, the default is evaluated even if it is not needed.
-  JsValue fallback = node.count > 1 ? eval_argument(node, 1, data) : JsValue::null();
-  if (node.path_count == 0) return data;
-  if (fallback.is_undefined()) fallback = JsValue::null();
-  if (node.scope_member != kNoMember) {
-    const JsValue value = data.members()[static_cast<std::size_t>(node.scope_member)].value;
-    if (value.is_undefined()) return fallback;
-    return walk(code_->path(node).subspan(1), fallback, value);
-  }
-  return walk(code_->path(node), fallback, data);
+  const JsValue fallback = node.args.size() > 1 ? eval(node.args[1], data) : JsValue::null();
+  return read_path(node, fallback.is_undefined() ? JsValue::null() : fallback, data);
 }
 
-JsValue Evaluator::eval_if(const Node& node, const JsValue& data) {
-  const auto children = code_->children(node);
+// Looks through JSON objects itself and leaves other values to walk().
+JsValue Evaluator::read_path(const Node& node, JsValue not_found, JsValue data) {
+  const std::string_view* step = node.path.data();
+  const std::string_view* const end = step + node.path.size();
+  JsValue value = data;
+  if (node.scope_member != kNoMember) {
+    value = data.members()[static_cast<std::size_t>(node.scope_member)].value;
+    if (value.is_undefined()) return not_found;
+    ++step;
+  }
+  for (; step != end; ++step) {
+    if (value.kind() != JsValue::Kind::kJsonObject) return walk({step, end}, not_found, value);
+    const json::Value* const member = find_member(value.json_object(), *step);
+    if (member == nullptr) return not_found;
+    value = JsValue::of(*member);
+  }
+  return value;
+}
+
+JsValue Evaluator::eval_if(const Node& node, JsValue data) {
+  const auto children = node.args;
   std::size_t i = 0;
   for (; i + 1 < children.size(); i += 2) {
     if (truthy(eval(children[i], data))) return eval(children[i + 1], data);
@@ -156,22 +236,22 @@ JsValue Evaluator::eval_if(const Node& node, const JsValue& data) {
   return i + 1 == children.size() ? eval(children[i], data) : JsValue::null();
 }
 
-JsValue Evaluator::eval_and_or(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_and_or(const Node& node, JsValue data) {
   const bool stop_at = node.op == Opcode::kOr;
   JsValue current;
-  for (const Node& child : code_->children(node)) {
+  for (const Node& child : node.args) {
     current = eval(child, data);
     if (truthy(current) == stop_at) break;
   }
   return current;
 }
 
-JsValue Evaluator::eval_argument(const Node& node, std::uint32_t index, const JsValue& data) {
-  if (index >= node.count) return JsValue::undefined();
-  return eval(code_->nodes[node.first + index], data);
+JsValue Evaluator::eval_argument(const Node& node, std::size_t index, JsValue data) {
+  if (index >= node.args.size()) return JsValue::undefined();
+  return eval(node.args[index], data);
 }
 
-JsValue Evaluator::eval_filter(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_filter(const Node& node, JsValue data) {
   const JsValue source = eval_argument(node, 0, data);
   if (!source.is_array()) return JsValue::array(arena_.make_values(0));
   const std::size_t size = source.array_size();
@@ -185,7 +265,7 @@ JsValue Evaluator::eval_filter(const Node& node, const JsValue& data) {
   return JsValue::array(kept.first(count));
 }
 
-JsValue Evaluator::eval_map(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_map(const Node& node, JsValue data) {
   const JsValue source = eval_argument(node, 0, data);
   if (!source.is_array()) return JsValue::array(arena_.make_values(0));
   const std::span<JsValue> mapped = arena_.make_values(source.array_size());
@@ -196,11 +276,10 @@ JsValue Evaluator::eval_map(const Node& node, const JsValue& data) {
   return JsValue::array(mapped);
 }
 
-JsValue Evaluator::eval_reduce(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_reduce(const Node& node, JsValue data) {
   const JsValue source = eval_argument(node, 0, data);
-  const bool has_initial =
-      node.count > 2 && !(code_->nodes[node.first + 2].op == Opcode::kConstant &&
-                          code_->nodes[node.first + 2].constant.is_undefined());
+  const bool has_initial = node.args.size() > 2 && !(node.args[2].op == Opcode::kConstant &&
+                                                     node.args[2].constant.is_undefined());
   JsValue accumulator = has_initial ? eval_argument(node, 2, data) : JsValue::null();
   if (!source.is_array()) return accumulator;
   const std::size_t size = source.array_size();
@@ -220,7 +299,7 @@ JsValue Evaluator::eval_reduce(const Node& node, const JsValue& data) {
   return accumulator;
 }
 
-JsValue Evaluator::eval_quantifier(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_quantifier(const Node& node, JsValue data) {
   const JsValue source = eval_argument(node, 0, data);
   const bool result_if_stopped = node.op == Opcode::kSome;
   const bool stop_at = node.op != Opcode::kAll;
@@ -235,18 +314,18 @@ JsValue Evaluator::eval_quantifier(const Node& node, const JsValue& data) {
   return JsValue::boolean(!result_if_stopped);
 }
 
-JsValue Evaluator::eval_eager(const Node& node, const JsValue& data) {
+JsValue Evaluator::eval_eager(const Node& node, JsValue data) {
   constexpr std::size_t kFewArguments = 4;
   std::array<JsValue, kFewArguments> few;
-  const std::span<JsValue> args = node.count <= kFewArguments
-                                      ? std::span<JsValue>(few).first(node.count)
-                                      : arena_.make_values(node.count);
-  const auto children = code_->children(node);
+  const std::span<JsValue> args = node.args.size() <= kFewArguments
+                                      ? std::span<JsValue>(few).first(node.args.size())
+                                      : arena_.make_values(node.args.size());
+  const auto children = node.args;
   for (std::size_t i = 0; i < args.size(); ++i) args[i] = eval(children[i], data);
   switch (node.op) {
     case Opcode::kVar:
-      return read_var(node.count > 0 ? args[0] : JsValue::undefined(),
-                      node.count > 1 ? args[1] : JsValue::undefined(), data);
+      return read_var(!args.empty() ? args[0] : JsValue::undefined(),
+                      args.size() > 1 ? args[1] : JsValue::undefined(), data);
     case Opcode::kMissing:
       return missing(args, data);
     case Opcode::kMissingSome:
@@ -261,17 +340,14 @@ JsValue Evaluator::eval_eager(const Node& node, const JsValue& data) {
   }
 }
 
-JsValue Evaluator::read_var(const JsValue& name, const JsValue& fallback, const JsValue& data) {
+JsValue Evaluator::read_var(const JsValue& name, const JsValue& fallback, JsValue data) {
   if (name.is_nullish() || (name.is_string() && name.as_string().empty())) return data;
-  std::vector<std::string_view> path;
   const std::string_view text = to_string_view(name, arena_);
   arena_.charge(text.size());
-  split_path(text, path);
-  return walk(path, fallback.is_undefined() ? JsValue::null() : fallback, data);
+  return walk(split_path(text), fallback.is_undefined() ? JsValue::null() : fallback, data);
 }
 
-JsValue Evaluator::walk(std::span<const std::string_view> path, const JsValue& not_found,
-                        const JsValue& data) {
+JsValue Evaluator::walk(std::span<const std::string_view> path, JsValue not_found, JsValue data) {
   JsValue value = data;
   while (!path.empty()) {
     if (value.is_nullish()) return not_found;
@@ -281,8 +357,11 @@ JsValue Evaluator::walk(std::span<const std::string_view> path, const JsValue& n
         value = value.as_data_object().resolve(path, steps_used, arena_);
         break;
       case JsValue::Kind::kJsonObject:
-        value = json_member(value.json_object(), path[0]);
-        break;
+        if (const auto* member = find_member(value.json_object(), path[0])) {
+          value = JsValue::of(*member);
+          break;
+        }
+        return not_found;
       case JsValue::Kind::kArenaObject:
         value = scope_member(value.members(), path[0]);
         break;
@@ -296,7 +375,7 @@ JsValue Evaluator::walk(std::span<const std::string_view> path, const JsValue& n
   return value;
 }
 
-JsValue Evaluator::missing(std::span<const JsValue> args, const JsValue& data) {
+JsValue Evaluator::missing(std::span<const JsValue> args, JsValue data) {
   const bool listed = !args.empty() && args[0].is_array();
   const std::size_t size = listed ? args[0].array_size() : args.size();
   const std::span<JsValue> found = arena_.make_values(size);
@@ -320,7 +399,7 @@ JsValue Evaluator::missing(std::span<const JsValue> args, const JsValue& data) {
   return JsValue::array(found.first(count));
 }
 
-JsValue Evaluator::missing_some(std::span<const JsValue> args, const JsValue& data) {
+JsValue Evaluator::missing_some(std::span<const JsValue> args, JsValue data) {
   const JsValue need = !args.empty() ? args[0] : JsValue::undefined();
   const JsValue options = args.size() > 1 ? args[1] : JsValue::undefined();
   // {"missing": options}: a list is its arguments.
@@ -343,7 +422,7 @@ JsValue Evaluator::missing_some(std::span<const JsValue> args, const JsValue& da
   return enough ? JsValue::array(arena_.make_values(0)) : absent;
 }
 
-JsValue Evaluator::apply(const JsValue& logic, const JsValue& data) {
+JsValue Evaluator::apply(const JsValue& logic, JsValue data) {
   const bool is_rule =
       (logic.kind() == JsValue::Kind::kJsonObject && logic.json_object().size() == 1) ||
       (logic.kind() == JsValue::Kind::kArenaObject && logic.members().size() == 1);
@@ -352,16 +431,13 @@ JsValue Evaluator::apply(const JsValue& logic, const JsValue& data) {
     fail(EvalError::Kind::kBudget, "rules found in the data lead to each other too often");
   }
   const Code code = compile_code(logic, kApplyNestingMax);
-  arena_.charge(code.nodes.size() * sizeof(Node));
-  const Code* const outer_code = code_;
+  arena_.charge(code.node_count * sizeof(Node));
   TraceSink* const outer_trace = trace_;
-  code_ = &code;
   trace_ = nullptr;
   ++apply_depth_;
-  const JsValue value = eval(code.nodes[0], data);
+  const JsValue value = eval(code.root, data);
   --apply_depth_;
   trace_ = outer_trace;
-  code_ = outer_code;
   return value;
 }
 

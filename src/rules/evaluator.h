@@ -23,36 +23,48 @@ class TraceSink {
 class Evaluator {
  public:
   Evaluator(const Code& code, Arena& arena, const Budget& budget, TraceSink* trace)
-      : code_(&code), arena_(arena), steps_left_(budget.steps_max), trace_(trace) {}
+      : code_(code), arena_(arena), steps_left_(budget.steps_max), trace_(trace) {}
 
   // Errors: Fault.
-  JsValue run(const JsValue& data) { return eval(code_->nodes[0], data); }
+  JsValue run(JsValue data);
 
  private:
-  JsValue eval(const Node& node, const JsValue& data);
-  JsValue eval_node(const Node& node, const JsValue& data);
-  JsValue eval_array(const Node& node, const JsValue& data);
-  JsValue eval_var_path(const Node& node, const JsValue& data);
-  JsValue eval_if(const Node& node, const JsValue& data);
-  JsValue eval_and_or(const Node& node, const JsValue& data);
-  JsValue eval_filter(const Node& node, const JsValue& data);
-  JsValue eval_map(const Node& node, const JsValue& data);
-  JsValue eval_reduce(const Node& node, const JsValue& data);
-  JsValue eval_quantifier(const Node& node, const JsValue& data);
-  JsValue eval_pair(const Node& node, const JsValue& data);
-  JsValue eval_eager(const Node& node, const JsValue& data);
+  // The values of two arguments.
+  struct Two {
+    JsValue a;
+    JsValue b;
+  };
+
+  inline JsValue eval(const Node& node, JsValue data);
+  // REQUIRES: node.leaf != Leaf::kNone. Takes no step.
+  inline JsValue eval_leaf(const Node& node, JsValue data);
+  inline Two eval_two(const Node& node, JsValue data);
+  JsValue eval_traced(const Node& node, JsValue data);
+  JsValue eval_node(const Node& node, JsValue data);
+  JsValue eval_array(const Node& node, JsValue data);
+  JsValue eval_var_path(const Node& node, JsValue data);
+  JsValue eval_if(const Node& node, JsValue data);
+  JsValue eval_and_or(const Node& node, JsValue data);
+  JsValue eval_filter(const Node& node, JsValue data);
+  JsValue eval_map(const Node& node, JsValue data);
+  JsValue eval_reduce(const Node& node, JsValue data);
+  JsValue eval_quantifier(const Node& node, JsValue data);
+  JsValue eval_equality(const Node& node, JsValue data);
+  JsValue eval_pair(const Node& node, JsValue data);
+  JsValue call_pair(Opcode op, JsValue a, JsValue b);
+  JsValue eval_eager(const Node& node, JsValue data);
 
   // The node's argument, undefined if there is none.
-  JsValue eval_argument(const Node& node, std::uint32_t index, const JsValue& data);
+  inline JsValue eval_argument(const Node& node, std::size_t index, JsValue data);
 
-  JsValue read_var(const JsValue& name, const JsValue& fallback, const JsValue& data);
-  JsValue walk(std::span<const std::string_view> path, const JsValue& not_found,
-               const JsValue& data);
-  JsValue missing(std::span<const JsValue> args, const JsValue& data);
-  JsValue missing_some(std::span<const JsValue> args, const JsValue& data);
+  JsValue read_path(const Node& node, JsValue not_found, JsValue data);
+  JsValue read_var(const JsValue& name, const JsValue& fallback, JsValue data);
+  JsValue walk(std::span<const std::string_view> path, JsValue not_found, JsValue data);
+  JsValue missing(std::span<const JsValue> args, JsValue data);
+  JsValue missing_some(std::span<const JsValue> args, JsValue data);
   // jsonLogic.apply on a value: `missing` evaluates its keys once more, so that a rule found in
   // the data runs.
-  JsValue apply(const JsValue& logic, const JsValue& data);
+  JsValue apply(const JsValue& logic, JsValue data);
 
   void step() {
     if (steps_left_ == 0) out_of_steps();
@@ -60,7 +72,7 @@ class Evaluator {
   }
   [[noreturn]] static void out_of_steps();
 
-  const Code* code_;
+  const Code& code_;
   Arena& arena_;
   std::uint64_t steps_left_;
   TraceSink* trace_;

@@ -44,8 +44,6 @@ bool is_junction(const ExplainNode& node) {
 // Builds the tree while the evaluator runs.
 class TreeBuilder final : public TraceSink {
  public:
-  explicit TreeBuilder(const Code& code) : code_(code) {}
-
   void enter(const Node& node) override {
     if (ignored_ > 0 || recorded_ >= kNodesMax) {
       ++ignored_;
@@ -55,7 +53,7 @@ class TreeBuilder final : public TraceSink {
     Frame frame;
     frame.node = &node;
     frame.tree = make_node(node, path_of(node));
-    frame.seen.resize(node.count);
+    frame.seen.resize(node.args.size());
     if (!frames_.empty()) mark_seen(frames_.back(), node);
     frames_.push_back(std::move(frame));
   }
@@ -85,8 +83,8 @@ class TreeBuilder final : public TraceSink {
     int iterations = 0;      // of the body of an array operator
   };
 
-  std::size_t index_in(const Frame& parent, const Node& node) const {
-    return static_cast<std::size_t>(&node - &code_.nodes[parent.node->first]);
+  static std::size_t index_in(const Frame& parent, const Node& node) {
+    return static_cast<std::size_t>(&node - parent.node->args.data());
   }
 
   static std::string argument_path(const Frame& parent, std::size_t index) {
@@ -118,7 +116,7 @@ class TreeBuilder final : public TraceSink {
         tree.label = "[...]";
         break;
       case Opcode::kVarPath: {
-        const auto steps = code_.path(node);
+        const auto steps = node.path;
         if (steps.empty()) {
           tree.label = "(all data)";
         } else {
@@ -142,7 +140,7 @@ class TreeBuilder final : public TraceSink {
       if (frame.seen[i] && evaluated != frame.tree.children.end()) {
         all.push_back(std::move(*evaluated++));
       } else if (!frame.seen[i]) {
-        const Node& node = code_.nodes[frame.node->first + i];
+        const Node& node = frame.node->args[i];
         ExplainNode skipped = make_node(node, argument_path(frame, i));
         skipped.skipped = true;
         all.push_back(std::move(skipped));
@@ -171,7 +169,6 @@ class TreeBuilder final : public TraceSink {
     parent.tree.children.push_back(std::move(done.tree));
   }
 
-  const Code& code_;
   std::vector<Frame> frames_;
   ExplainNode root_;
   std::size_t recorded_ = 0;
@@ -275,7 +272,7 @@ void append_lines(std::string& out, const ExplainNode& node, const ExplainNode* 
 Explanation explain(const Program& program, JsValue data, const Budget& budget) {
   Explanation explanation;
   Arena arena(budget.bytes_max);
-  TreeBuilder builder(program.code());
+  TreeBuilder builder;
   const EvalResult result = program.evaluate(data, arena, budget, &builder);
   if (result.ok()) {
     explanation.matched = truthy(result.value);

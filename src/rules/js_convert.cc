@@ -263,7 +263,7 @@ bool strict_equals(const JsValue& a, const JsValue& b) {
     case Kind::kNumber:
       return a.as_number() == b.as_number();
     case Kind::kString:
-      return a.as_string() == b.as_string();
+      return same_text(a.as_string(), b.as_string());
     default:
       return a.same_identity(b);
   }

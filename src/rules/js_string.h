@@ -4,12 +4,49 @@
 #define STATE_ENGINE_RULES_JS_STRING_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "rules/js_value.h"
 
 namespace state_engine::logic {
+
+inline constexpr std::size_t kShortText = 16;
+
+namespace internal {
+
+// The first and the last bytes of both texts, which overlap in a text shorter than two words.
+template <typename Word>
+bool same_ends(const char* a, const char* b, std::size_t size) {
+  Word a_first;
+  Word b_first;
+  Word a_last;
+  Word b_last;
+  std::memcpy(&a_first, a, sizeof(Word));
+  std::memcpy(&b_first, b, sizeof(Word));
+  std::memcpy(&a_last, a + size - sizeof(Word), sizeof(Word));
+  std::memcpy(&b_last, b + size - sizeof(Word), sizeof(Word));
+  return ((a_first ^ b_first) | (a_last ^ b_last)) == 0;
+}
+
+}  // namespace internal
+
+// Whether two texts of `size` <= kShortText bytes are equal, in less time than a call of memcmp.
+inline bool same_short_text(const char* a, const char* b, std::size_t size) {
+  if (size >= sizeof(std::uint64_t)) return internal::same_ends<std::uint64_t>(a, b, size);
+  if (size >= sizeof(std::uint32_t)) return internal::same_ends<std::uint32_t>(a, b, size);
+  if (size >= sizeof(std::uint16_t)) return internal::same_ends<std::uint16_t>(a, b, size);
+  return size == 0 || *a == *b;
+}
+
+// a == b.
+inline bool same_text(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  if (a.size() <= kShortText) return same_short_text(a.data(), b.data(), a.size());
+  return std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
 // The number of UTF-16 code units. Cost: O(text).
 std::size_t utf16_length(std::string_view text);

@@ -11,8 +11,7 @@
 namespace state_engine::logic {
 
 JsValue JsValue::object(std::span<const ArenaMember> members) {
-  JsValue result(Kind::kArenaObject);
-  result.size_ = static_cast<std::uint32_t>(members.size());
+  JsValue result(Kind::kArenaObject, members.size());
   result.pointer_ = members.data();
   return result;
 }

@@ -45,13 +45,13 @@ class JsValue {
     kDataObject,   // not JSON: resolves its members itself
   };
 
-  constexpr JsValue() : kind_(Kind::kUndefined), size_(0), number_(0) {}
+  constexpr JsValue() : JsValue(Kind::kUndefined) {}
 
   static constexpr JsValue undefined() { return {}; }
   static constexpr JsValue null() { return JsValue(Kind::kNull); }
   static constexpr JsValue boolean(bool value) {
     JsValue result(Kind::kBoolean);
-    result.boolean_ = value;
+    result.word_ = value ? 1 : 0;
     return result;
   }
   static constexpr JsValue number(double value) {
@@ -60,15 +60,13 @@ class JsValue {
     return result;
   }
   static constexpr JsValue string(std::string_view text) {
-    JsValue result(Kind::kString);
-    result.size_ = static_cast<std::uint32_t>(text.size());
+    JsValue result(Kind::kString, text.size());
     result.pointer_ = text.data();
     return result;
   }
   // The elements lie in an arena; their address is the identity of the array.
   static JsValue array(std::span<const JsValue> elements) {
-    JsValue result(Kind::kArenaArray);
-    result.size_ = static_cast<std::uint32_t>(elements.size());
+    JsValue result(Kind::kArenaArray, elements.size());
     result.pointer_ = elements.data();
     return result;
   }
@@ -111,27 +109,28 @@ class JsValue {
     return result;
   }
 
-  Kind kind() const { return kind_; }
-  bool is_undefined() const { return kind_ == Kind::kUndefined; }
-  bool is_null() const { return kind_ == Kind::kNull; }
-  bool is_nullish() const { return kind_ <= Kind::kNull; }
-  bool is_boolean() const { return kind_ == Kind::kBoolean; }
-  bool is_number() const { return kind_ == Kind::kNumber; }
-  bool is_string() const { return kind_ == Kind::kString; }
-  bool is_array() const { return kind_ == Kind::kJsonArray || kind_ == Kind::kArenaArray; }
-  bool is_object() const { return kind_ >= Kind::kJsonObject; }  // not an array
-  bool is_container() const { return kind_ >= Kind::kJsonArray; }
+  Kind kind() const { return static_cast<Kind>(tag_ & kKindMask); }
+  bool is_undefined() const { return kind() == Kind::kUndefined; }
+  bool is_null() const { return kind() == Kind::kNull; }
+  bool is_nullish() const { return kind() <= Kind::kNull; }
+  bool is_boolean() const { return kind() == Kind::kBoolean; }
+  bool is_number() const { return kind() == Kind::kNumber; }
+  bool is_string() const { return kind() == Kind::kString; }
+  bool is_array() const { return kind() == Kind::kJsonArray || kind() == Kind::kArenaArray; }
+  bool is_object() const { return kind() >= Kind::kJsonObject; }  // not an array
+  bool is_container() const { return kind() >= Kind::kJsonArray; }
 
   // REQUIRES for each: the value is of that kind.
-  bool as_boolean() const { return boolean_; }
+  bool as_boolean() const { return word_ != 0; }
   double as_number() const { return number_; }
-  std::string_view as_string() const { return {static_cast<const char*>(pointer_), size_}; }
+  std::string_view as_string() const { return {static_cast<const char*>(pointer_), size()}; }
   std::size_t array_size() const {
-    return kind_ == Kind::kArenaArray ? size_ : static_cast<const json::Array*>(pointer_)->size();
+    if (kind() == Kind::kArenaArray) return size();
+    return static_cast<const json::Array*>(pointer_)->size();
   }
   // REQUIRES: index < array_size().
   JsValue element(std::size_t index) const {
-    if (kind_ == Kind::kArenaArray) return static_cast<const JsValue*>(pointer_)[index];
+    if (kind() == Kind::kArenaArray) return static_cast<const JsValue*>(pointer_)[index];
     return of((*static_cast<const json::Array*>(pointer_))[index]);
   }
   inline std::span<const ArenaMember> members() const;
@@ -140,16 +139,25 @@ class JsValue {
 
   // What `===` compares of containers. REQUIRES: both are containers.
   bool same_identity(const JsValue& other) const {
-    return kind_ == other.kind_ && pointer_ == other.pointer_;
+    return kind() == other.kind() && pointer_ == other.pointer_;
   }
 
  private:
-  constexpr explicit JsValue(Kind kind) : kind_(kind), size_(0), number_(0) {}
+  static constexpr std::uint64_t kKindMask = 0xff;
+  static constexpr int kSizeShift = 32;
 
-  Kind kind_;
-  std::uint32_t size_;  // bytes of a string, elements or members of an arena container
+  constexpr explicit JsValue(Kind kind, std::size_t size = 0)
+      : tag_(static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(size) << kSizeShift),
+        word_(0) {}
+
+  // Bytes of a string, elements or members of an arena container.
+  std::size_t size() const { return tag_ >> kSizeShift; }
+
+  // Two whole words, so that a value travels in two registers; with narrower members the compiler
+  // writes it to memory in pieces and waits until it can read them as one.
+  std::uint64_t tag_;  // the kind, and from kSizeShift on the size
   union {
-    bool boolean_;
+    std::uint64_t word_;  // a boolean
     double number_;
     const void* pointer_;  // the text or the container
   };
@@ -163,7 +171,7 @@ struct ArenaMember {
 };
 
 inline std::span<const ArenaMember> JsValue::members() const {
-  return {static_cast<const ArenaMember*>(pointer_), size_};
+  return {static_cast<const ArenaMember*>(pointer_), size()};
 }
 
 // An object that answers look-ups without being JSON: the context of a change, the virtual `state`.

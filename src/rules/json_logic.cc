@@ -58,15 +58,16 @@ Result<Program> Program::compile(json::Value rule) {
 
 EvalResult Program::evaluate(JsValue data, Arena& arena, const Budget& budget,
                              TraceSink* trace) const {
-  SE_ASSERT(code_ != nullptr);
+  const Code* const code = code_.get();
+  SE_ASSERT(code != nullptr);
   try {
-    return {Evaluator(*code_, arena, budget, trace).run(data), std::nullopt};
+    return {Evaluator(*code, arena, budget, trace).run(data), std::nullopt};
   } catch (const Fault& fault) {
     return {JsValue::undefined(), fault.error};
   }
 }
 
-bool truthy(const JsValue& value) {
+bool internal::truthy_unless_boolean(JsValue value) {
   using Kind = JsValue::Kind;
   switch (value.kind()) {
     case Kind::kUndefined:

@@ -70,7 +70,6 @@ class Program {
                       TraceSink* trace = nullptr) const;
 
   const json::Value& rule() const { return *rule_; }
-  const Code& code() const { return *code_; }
 
  private:
   Program();
@@ -79,8 +78,14 @@ class Program {
   std::unique_ptr<const Code> code_;
 };
 
+namespace internal {
+bool truthy_unless_boolean(JsValue value);
+}
+
 // jsonLogic.truthy: like JavaScript, but [] is false.
-bool truthy(const JsValue& value);
+inline bool truthy(JsValue value) {
+  return value.is_boolean() ? value.as_boolean() : internal::truthy_unless_boolean(value);
+}
 
 // What `rules eval` prints for one rule and its data.
 struct EvalReport {
