@@ -84,15 +84,10 @@ inline JsValue Evaluator::eval_leaf(const Node& node, JsValue data) {
   return read_path(node, JsValue::null(), data);
 }
 
-inline Evaluator::Two Evaluator::eval_two(const Node& node, JsValue data) {
-  const Node* const args = node.args.data();
-  if (node.has_leaves && trace_ == nullptr && steps_left_ >= 2) [[likely]] {
-    steps_left_ -= 2;
-    const JsValue a = eval_leaf(args[0], data);
-    return {a, eval_leaf(args[1], data)};
-  }
-  const JsValue a = eval(args[0], data);
-  return {a, eval(args[1], data)};
+inline bool Evaluator::step_over_leaves(const Node& node) {
+  if (!node.has_leaves || trace_ != nullptr || steps_left_ < 2) return false;
+  steps_left_ -= 2;
+  return true;
 }
 
 JsValue Evaluator::run(JsValue data) { return eval(code_.root, data); }
@@ -149,7 +144,10 @@ JsValue Evaluator::eval_node(const Node& node, JsValue data) {
 
 // The operators that conditions consist of, for the kinds of arguments that they mostly get.
 JsValue Evaluator::eval_equality(const Node& node, JsValue data) {
-  const auto [a, b] = eval_two(node, data);
+  const Node* const args = node.args.data();
+  const bool in_place = step_over_leaves(node);
+  const JsValue a = in_place ? eval_leaf(args[0], data) : eval(args[0], data);
+  const JsValue b = in_place ? eval_leaf(args[1], data) : eval(args[1], data);
   const bool wanted = node.op == Opcode::kLooseEqual || node.op == Opcode::kStrictEqual;
   if (a.is_string() && b.is_string()) {
     return JsValue::boolean(same_text(a.as_string(), b.as_string()) == wanted);
@@ -161,7 +159,10 @@ JsValue Evaluator::eval_equality(const Node& node, JsValue data) {
 }
 
 JsValue Evaluator::eval_pair(const Node& node, JsValue data) {
-  const auto [a, b] = eval_two(node, data);
+  const Node* const args = node.args.data();
+  const bool in_place = step_over_leaves(node);
+  const JsValue a = in_place ? eval_leaf(args[0], data) : eval(args[0], data);
+  const JsValue b = in_place ? eval_leaf(args[1], data) : eval(args[1], data);
   if (!a.is_number() || !b.is_number()) return call_pair(node.op, a, b);
   const double x = a.as_number();
   const double y = b.as_number();
@@ -219,7 +220,10 @@ JsValue Evaluator::read_path(const Node& node, JsValue not_found, JsValue data) 
     ++step;
   }
   for (; step != end; ++step) {
-    if (value.kind() != JsValue::Kind::kJsonObject) return walk({step, end}, not_found, value);
+    if (value.kind() != JsValue::Kind::kJsonObject) {
+      const JsValue found = walk({step, end}, value);
+      return found.is_undefined() ? not_found : found;
+    }
     const json::Value* const member = find_member(value.json_object(), *step);
     if (member == nullptr) return not_found;
     value = JsValue::of(*member);
@@ -344,24 +348,24 @@ JsValue Evaluator::read_var(const JsValue& name, const JsValue& fallback, JsValu
   if (name.is_nullish() || (name.is_string() && name.as_string().empty())) return data;
   const std::string_view text = to_string_view(name, arena_);
   arena_.charge(text.size());
-  return walk(split_path(text), fallback.is_undefined() ? JsValue::null() : fallback, data);
+  const JsValue found = walk(split_path(text), data);
+  if (!found.is_undefined()) return found;
+  return fallback.is_undefined() ? JsValue::null() : fallback;
 }
 
-JsValue Evaluator::walk(std::span<const std::string_view> path, JsValue not_found, JsValue data) {
+JsValue Evaluator::walk(std::span<const std::string_view> path, JsValue data) {
   JsValue value = data;
-  while (!path.empty()) {
-    if (value.is_nullish()) return not_found;
+  while (!path.empty() && !value.is_nullish()) {
     std::size_t steps_used = 1;
     switch (value.kind()) {
       case JsValue::Kind::kDataObject:
         value = value.as_data_object().resolve(path, steps_used, arena_);
         break;
-      case JsValue::Kind::kJsonObject:
-        if (const auto* member = find_member(value.json_object(), path[0])) {
-          value = JsValue::of(*member);
-          break;
-        }
-        return not_found;
+      case JsValue::Kind::kJsonObject: {
+        const json::Value* const member = find_member(value.json_object(), path[0]);
+        value = member != nullptr ? JsValue::of(*member) : JsValue::undefined();
+        break;
+      }
       case JsValue::Kind::kArenaObject:
         value = scope_member(value.members(), path[0]);
         break;
@@ -369,10 +373,9 @@ JsValue Evaluator::walk(std::span<const std::string_view> path, JsValue not_foun
         value = get_property(value, path[0], arena_);
     }
     SE_ASSERT(steps_used >= 1 && steps_used <= path.size());
-    if (value.is_undefined()) return not_found;
     path = path.subspan(steps_used);
   }
-  return value;
+  return path.empty() ? value : JsValue::undefined();
 }
 
 JsValue Evaluator::missing(std::span<const JsValue> args, JsValue data) {
@@ -416,7 +419,7 @@ JsValue Evaluator::missing_some(std::span<const JsValue> args, JsValue data) {
     fail(EvalError::Kind::kTypeError, "Cannot read properties of undefined (reading 'length')");
   }
   const std::string_view length_name = "length";
-  const JsValue length = walk({&length_name, 1}, JsValue::undefined(), options);
+  const JsValue length = walk({&length_name, 1}, options);
   const double present = to_number(length, arena_) - static_cast<double>(absent.array_size());
   const bool enough = less_or_equal(need, JsValue::number(present), arena_);
   return enough ? JsValue::array(arena_.make_values(0)) : absent;

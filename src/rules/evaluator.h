@@ -29,16 +29,11 @@ class Evaluator {
   JsValue run(JsValue data);
 
  private:
-  // The values of two arguments.
-  struct Two {
-    JsValue a;
-    JsValue b;
-  };
-
   inline JsValue eval(const Node& node, JsValue data);
   // REQUIRES: node.leaf != Leaf::kNone. Takes no step.
   inline JsValue eval_leaf(const Node& node, JsValue data);
-  inline Two eval_two(const Node& node, JsValue data);
+  // True, and the steps are taken, if both arguments of `node` may be read by eval_leaf().
+  inline bool step_over_leaves(const Node& node);
   JsValue eval_traced(const Node& node, JsValue data);
   JsValue eval_node(const Node& node, JsValue data);
   JsValue eval_array(const Node& node, JsValue data);
@@ -59,7 +54,8 @@ class Evaluator {
 
   JsValue read_path(const Node& node, JsValue not_found, JsValue data);
   JsValue read_var(const JsValue& name, const JsValue& fallback, JsValue data);
-  JsValue walk(std::span<const std::string_view> path, JsValue not_found, JsValue data);
+  // Undefined if `path` leads nowhere. REQUIRES: path is not empty.
+  JsValue walk(std::span<const std::string_view> path, JsValue data);
   JsValue missing(std::span<const JsValue> args, JsValue data);
   JsValue missing_some(std::span<const JsValue> args, JsValue data);
   // jsonLogic.apply on a value: `missing` evaluates its keys once more, so that a rule found in
