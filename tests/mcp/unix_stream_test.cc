@@ -1,9 +1,13 @@
 // Newline-framed streams: hello, era pinning, cancellation, subscriptions, half-close.
 
 #include <algorithm>
+#include <memory>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <boost/asio/io_context.hpp>
+
+#include "mcp/protocol/subscriptions.h"
 #include "tests/mcp/echo_fixture.h"
 
 namespace state_engine::mcp {
@@ -132,6 +136,18 @@ TEST_F(UnixStreamTest, PeerThatDoesNotReadStopsOnlyItself) {
     ++sent;
   }
   EXPECT_NE(converse({kInitialize, kPing}).find(R"("id":"p")"), std::string::npos);
+}
+
+// The last reference to a connection may go while the server does.
+TEST(ScopedListenerTest, OutlivesTheServerItListenedTo) {
+  boost::asio::io_context context;
+  auto hub = std::make_unique<SubscriptionHub>(context.get_executor());
+  auto listener = std::make_unique<ScopedListener>(*hub);
+  EXPECT_TRUE(listener->add("state://a", 10));
+  hub.reset();
+  listener->remove("state://a");
+  EXPECT_TRUE(listener->add("state://b", 10));
+  listener.reset();
 }
 
 }  // namespace

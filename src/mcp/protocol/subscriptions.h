@@ -43,9 +43,12 @@ class UpdateListener {
   std::unique_ptr<Impl> impl_;
 };
 
+// Copies share the subscriptions.
 class SubscriptionHub {
  public:
   explicit SubscriptionHub(boost::asio::any_io_executor executor);
+  SubscriptionHub(const SubscriptionHub&) = default;
+  SubscriptionHub& operator=(const SubscriptionHub&) = default;
   ~SubscriptionHub();
 
   // Subscribes `listener` to `uri`; one that ends in "/", "." or "*" stands for all it begins.
@@ -68,10 +71,11 @@ class SubscriptionHub {
   std::shared_ptr<Impl> impl_;
 };
 
-// Keeps a listener in the hub while it lives.
+// Keeps a listener in the hub while it lives. It may live longer than the server: the last
+// reference to a connection may go while the server does.
 class ScopedListener {
  public:
-  explicit ScopedListener(SubscriptionHub& hub)
+  explicit ScopedListener(const SubscriptionHub& hub)
       : hub_(hub), listener_(std::make_shared<UpdateListener>()) {}
   ~ScopedListener() { hub_.remove_all(listener_); }
   ScopedListener(const ScopedListener&) = delete;
@@ -85,7 +89,7 @@ class ScopedListener {
   void attach(std::optional<net::WakeSignal> wake) { listener_->attach(std::move(wake)); }
 
  private:
-  SubscriptionHub& hub_;
+  SubscriptionHub hub_;
   std::shared_ptr<UpdateListener> listener_;
 };
 
