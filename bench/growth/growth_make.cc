@@ -170,6 +170,7 @@ Status Maker::await_written() {
 }
 
 Status Maker::close() {
+  SE_RETURN_IF_ERROR(writer_->fold_all());
   SE_RETURN_IF_ERROR(writer_->close());
   const std::filesystem::path file = sqlite::database_file(options_.directory);
   auto database = sqlite::Database::open(file, sqlite::OpenMode::kWriter);  // back to WAL

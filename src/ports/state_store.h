@@ -64,7 +64,8 @@ struct RuleState {
 
 // All that one durable commit writes.
 // REQUIRES of the maker: entries are in seq order and follow the head without a gap; `snapshots`
-// holds the last state of every key that an accepted entry changed, tombstones included, each once.
+// holds the last state of every key that an accepted entry changed, tombstones included, each once,
+// as its entry made it: a store may keep the entry only, and the deadline.
 struct CommitBatch {
   std::vector<LogEntry> entries;
   std::vector<SnapshotPtr> snapshots;

@@ -15,13 +15,13 @@ namespace state_engine::sqlite {
 Status LogFolder::prepare(Database& database) {
   const std::pair<Statement*, std::string> statements[] = {
       {&upsert_state_,
-       fmt::format("INSERT INTO folded_state({}) SELECT {} FROM mutation_log WHERE seq = ?1 "
+       fmt::format("INSERT INTO folded_state({0}) SELECT {0} FROM state_of_entry WHERE seq = ?1 "
                    "ON CONFLICT(key) DO UPDATE SET value=excluded.value, version=excluded.version, "
                    "updated_at=excluded.updated_at, updated_by=excluded.updated_by, "
                    "ttl_ms=excluded.ttl_ms, expires_at=excluded.expires_at, seq=excluded.seq, "
                    "mutation_id=excluded.mutation_id, reason=excluded.reason, "
                    "metadata=excluded.metadata, deleted=excluded.deleted",
-                   kStateColumns, kStateOfEntryColumns)},
+                   kStateColumns)},
       {&insert_key_, "INSERT OR IGNORE INTO log_keys(key, seq) VALUES(?1, ?2)"},
       {&update_end_, "UPDATE meta SET value=?1 WHERE key='folded_seq'"},
   };

@@ -313,25 +313,25 @@ Result<std::vector<LogEntry>> Reader::read_by_key(const LogQuery& query, LogSour
   ReadTransaction transaction;
   SE_RETURN_IF_ERROR(begin_reading(transaction));
   if (unfolded_ == nullptr) {
-    auto read = read_unfolded(query);
-    if (!read.ok()) return std::move(read).error();
-    unfolded = std::move(*read);
+    auto folded_seq = read_folded_seq(database_);
+    if (!folded_seq.ok()) return std::move(folded_seq).error();
+    unfolded.folded_seq = *folded_seq;
   }
   LogQuery folded = query;
   folded.before_seq = std::min(before_of(query), unfolded.folded_seq + 1);
+  LogQuery behind = query;
+  behind.after_seq = std::max(query.after_seq, unfolded.folded_seq);
+
   std::vector<LogEntry> out;
-  if (query.newest_first) {
-    SE_RETURN_IF_ERROR(add_entries(query, unfolded.seqs, out));
-    folded.limit = query.limit - out.size();
-  }
-  if (folded.limit != 0 && folded.after_seq + 1 < folded.before_seq) {
-    auto rows = run_log_query(folded, source);
+  for (const bool is_behind : {query.newest_first, !query.newest_first}) {
+    LogQuery& part = is_behind ? behind : folded;
+    part.limit = query.limit - out.size();
+    if (part.limit == 0 || part.after_seq + 1 >= before_of(part)) continue;
+    auto rows = !is_behind             ? run_log_query(part, source)
+                : unfolded_ == nullptr ? run_log_query(part, LogSource::kLog)
+                                       : read_entries(part, std::move(unfolded.seqs));
     if (!rows.ok()) return rows;
     std::move(rows->begin(), rows->end(), std::back_inserter(out));
-  }
-  if (!query.newest_first) {
-    std::reverse(unfolded.seqs.begin(), unfolded.seqs.end());
-    SE_RETURN_IF_ERROR(add_entries(query, unfolded.seqs, out));
   }
   return out;
 }
@@ -346,32 +346,20 @@ UnfoldedLog::Found Reader::ask_unfolded(const LogQuery& query, LogSource source)
                            all_do ? query.limit : std::numeric_limits<std::size_t>::max());
 }
 
-Result<UnfoldedLog::Found> Reader::read_unfolded(const LogQuery& query) {
-  auto folded_seq = read_folded_seq(database_);
-  if (!folded_seq.ok()) return std::move(folded_seq).error();
-  LogQuery behind = query;
-  behind.after_seq = std::max(query.after_seq, *folded_seq);
-  behind.newest_first = true;
-  behind.limit = std::numeric_limits<std::size_t>::max();
-  auto entries = run_log_query(behind, LogSource::kLog);
-  if (!entries.ok()) return std::move(entries).error();
-  UnfoldedLog::Found found{*folded_seq, {}};
-  for (const LogEntry& entry : *entries) found.seqs.push_back(entry.seq);
-  return found;
-}
-
-Status Reader::add_entries(const LogQuery& query, const std::vector<std::int64_t>& seqs,
-                           std::vector<LogEntry>& out) {
+Result<std::vector<LogEntry>> Reader::read_entries(const LogQuery& query,
+                                                   std::vector<std::int64_t> seqs) {
+  if (!query.newest_first) std::reverse(seqs.begin(), seqs.end());
+  std::vector<LogEntry> out;
   LogQuery one = query;
   for (const std::int64_t seq : seqs) {
     if (out.size() >= query.limit) break;
     one.after_seq = seq - 1;
     one.before_seq = seq + 1;
     auto found = run_log_query(one, LogSource::kLog);
-    if (!found.ok()) return std::move(found).error();
+    if (!found.ok()) return found;
     std::move(found->begin(), found->end(), std::back_inserter(out));
   }
-  return {};
+  return out;
 }
 
 Status Reader::scan_changes(const std::function<bool(const LoggedChange&)>& visit) {

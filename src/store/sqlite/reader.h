@@ -81,11 +81,8 @@ class Reader {
   // By key or prefix: the tables by key, and what is not folded into them yet.
   Result<std::vector<LogEntry>> read_by_key(const LogQuery& query, LogSource source);
   UnfoldedLog::Found ask_unfolded(const LogQuery& query, LogSource source) const;
-  // The same from the file, as no writer is here to be asked. Cost: O(unfolded entries).
-  Result<UnfoldedLog::Found> read_unfolded(const LogQuery& query);
-  // Those of `seqs` that fit the other criteria, up to the limit.
-  Status add_entries(const LogQuery& query, const std::vector<std::int64_t>& seqs,
-                     std::vector<LogEntry>& out);
+  // Those of `seqs` (newest first) that fit the other criteria, in the order of the query.
+  Result<std::vector<LogEntry>> read_entries(const LogQuery& query, std::vector<std::int64_t> seqs);
 
   Database database_;
   const UnfoldedLog* unfolded_;

@@ -34,11 +34,6 @@ inline constexpr int kLogDeadlineColumnCount = 2;
 inline constexpr std::string_view kStateColumns =
     "key, value, version, updated_at, updated_by, ttl_ms, expires_at, seq, mutation_id, reason, "
     "metadata, deleted";
-// The same, of the state that an accepted row of the log made; the last of its key.
-inline constexpr std::string_view kStateOfEntryColumns =
-    "key, CASE WHEN op IN ('delete', 'expire') THEN 'null' ELSE coalesce(result, value) END, "
-    "version, committed_at, actor, state_ttl_ms, state_expires_at, seq, id, reason, metadata, "
-    "op IN ('delete', 'expire')";
 inline constexpr std::string_view kOutboxColumns =
     "position, id, rule_id, cause_id, cause_seq, type, payload, correlation_id, created_at, state, "
     "delivered_at";

@@ -147,14 +147,18 @@ INSERT INTO log_keys SELECT key, seq FROM mutation_log ORDER BY key, seq;
 DROP INDEX log_by_key;
 INSERT INTO meta SELECT 'folded_seq', CAST(coalesce(max(seq), 0) AS TEXT) FROM mutation_log;
 
--- The state of the keys that were changed since.
-CREATE VIEW unfolded_state AS
+-- The state that an accepted entry made; the present one, if the entry is the last of its key.
+CREATE VIEW state_of_entry AS
   SELECT key,
          CASE WHEN op IN ('delete', 'expire') THEN 'null' ELSE coalesce(result, value) END AS value,
          version, committed_at AS updated_at, actor AS updated_by, state_ttl_ms AS ttl_ms,
          state_expires_at AS expires_at, seq, id AS mutation_id, reason, metadata,
          op IN ('delete', 'expire') AS deleted
-  FROM mutation_log
+  FROM mutation_log WHERE status = 'accepted';
+
+-- The state of the keys that were changed since.
+CREATE VIEW unfolded_state AS
+  SELECT * FROM state_of_entry
   WHERE seq IN (SELECT max(seq) FROM mutation_log
                 WHERE seq > (SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'folded_seq')
                   AND status = 'accepted'

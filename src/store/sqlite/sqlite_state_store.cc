@@ -32,6 +32,14 @@ Error stopped_error() {
           "the store stopped after an I/O error: restart the engine, which recovers"};
 }
 
+// Says why the tables by key stay behind the log, if they do. Nothing is lost: a later fold, or the
+// next start, goes on.
+void note_behind(const Status& folded, Log& log) {
+  if (folded.ok()) return;
+  log.warn("the state in the file stays behind the log for now",
+           {{"error", folded.error().message}});
+}
+
 Status require_wal(sqlite::Database& database, const std::filesystem::path& file) {
   auto mode = database.prepare("PRAGMA journal_mode", false);
   if (!mode.ok()) return std::move(mode).error();
@@ -72,15 +80,13 @@ Result<Opened> open_connections(const SqliteStoreOptions& options) {
                                        options.unfolded_entries_max);
   if (!writer.ok()) return std::move(writer).error();
   const Status folded = (*writer)->fold_all();
+  note_behind(folded, *options.log);
   // On a full disk the engine still serves what it has.
   if (!folded.ok() && folded.error().code != ErrorCode::kUnavailable) return folded.error();
   auto reading = sqlite::Database::open(file, sqlite::OpenMode::kReader, options.vfs_for_test);
   if (!reading.ok()) return std::move(reading).error();
   if (folded.ok()) {
     SE_RETURN_IF_ERROR(sqlite::check_state_at_start(*reading, *tail));
-  } else {
-    options.log->warn("the state in the file stays behind the log until there is room",
-                      {{"error", folded.error().message}});
   }
   auto reader = sqlite::Reader::create(std::move(*reading), tail->unfolded.get());
   if (!reader.ok()) return std::move(reader).error();
@@ -134,7 +140,12 @@ struct SqliteStateStore::Core {
 
   void after_write(bool idle) {
     if (writer == nullptr) return;  // closed
-    const bool folded = idle && writer->folds_wait() && writer->fold(kRowsWhenIdle).ok();
+    bool folded = false;
+    if (idle && writer->folds_wait()) {
+      const Status step = writer->fold(kRowsWhenIdle);
+      note_behind(step, log);
+      folded = step.ok();
+    }
     if (folded) writing.post([this] { after_write(true); });  // behind what came meanwhile
     if (idle && !folded) {
       writer->checkpoint_all();
@@ -273,6 +284,7 @@ StateStore::Awaitable<Status> SqliteStateStore::close() {
     return true;
   });
   co_return co_await core_->writing.run([this]() -> Status {
+    if (!core_->writer->failed()) note_behind(core_->writer->fold_all(), core_->log);
     Status closed = core_->writer->close();
     core_->writer.reset();
     core_->lock.release();

@@ -295,8 +295,6 @@ void Writer::checkpoint_all() {
 }
 
 Status Writer::close() {
-  // What is not folded now (the disk is full) is folded at the next start.
-  if (!failed_) static_cast<void>(fold_all());
   checkpoint_all();
   const bool failed = failed_;
   folder_.close();

@@ -50,7 +50,7 @@ class Writer {
   // The same whatever its size, and empties the WAL file if no reader needs it.
   void checkpoint_all();
 
-  // Folds all, empties the WAL and closes the connection. Nothing may be called afterwards.
+  // Empties the WAL and closes the connection. Nothing may be called afterwards.
   Status close();
 
   bool failed() const { return failed_; }
