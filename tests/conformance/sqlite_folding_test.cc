@@ -1,14 +1,17 @@
 // Commits write to the log only, the tables by key follow: that nobody can tell, except by looking.
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <sys/wait.h>
 #include <vector>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "store/sqlite/integrity.h"
 #include "store/sqlite/reader.h"
@@ -231,6 +234,61 @@ TEST_F(SqliteFoldingTest, AStartAfterACrashFoldsWhatIsMissing) {
   expect_answers(*store);
   ASSERT_TRUE(await(store->close()).ok());
   expect_verified(home_);
+}
+
+// Commits with folds in them, and says of each that it was acknowledged, until it is killed.
+[[noreturn]] void commit_until_killed(SqliteHome& home, int acknowledged) {
+  auto store = home.open();
+  BatchBuilder batches;
+  for (std::int64_t number = 0;; ++number) {
+    for (int i = 0; i < 5; ++i) {
+      batches.accept(fmt::format("m-{}-{}", number, i), fmt::format("k.{}.{}", number % 7, i), i);
+    }
+    if (await(store->commit(batches.take())).outcome != CommitOutcome::kCommitted) ::_exit(1);
+    const std::int64_t last = batches.seq();
+    if (::write(acknowledged, &last, sizeof last) != sizeof last) ::_exit(1);
+  }
+}
+
+// I4, I5.
+TEST_F(SqliteFoldingTest, AfterAKillWhatWasAcknowledgedIsThereAndFolds) {
+  std::int64_t folds_seen = 0;
+  for (int run = 0; run < 8; ++run) {
+    SCOPED_TRACE(run);
+    SqliteHome home;
+    home.unfolded_entries_max = 40;
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) commit_until_killed(home, ends[1]);
+    ::close(ends[1]);
+    const auto enough = static_cast<std::int64_t>(100 + random_.below(1500));
+    std::int64_t acknowledged = 0;
+    std::int64_t last = 0;
+    bool killed = false;
+    while (::read(ends[0], &last, sizeof last) == sizeof last) {
+      acknowledged = last;
+      if (acknowledged < enough || killed) continue;
+      EXPECT_EQ(::kill(child, SIGKILL), 0);
+      killed = true;
+    }
+    ::close(ends[0]);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
+    expect_verified(home);
+    folds_seen += folded_seq(home) > 0 ? 1 : 0;
+    auto store = home.open();
+    const std::int64_t seq = must(await(store->head())).seq;
+    EXPECT_GE(seq, acknowledged);
+    EXPECT_EQ(seq % 5, 0) << "half a batch";
+    EXPECT_EQ(folded_seq(home), seq);
+    EXPECT_EQ(number(home.file(), "SELECT sum(version) FROM state"), seq);
+    ASSERT_TRUE(await(store->close()).ok());
+    expect_verified(home);
+  }
+  EXPECT_GT(folds_seen, 4);
 }
 
 TEST_F(SqliteFoldingTest, LoadingTheStateSeesWhatIsNotFolded) {

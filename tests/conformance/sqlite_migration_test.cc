@@ -69,7 +69,8 @@ TEST_F(SqliteMigrationTest, AnOlderFileIsMigratedAfterACopy) {
 
 // A file as version 1 wrote it, made from one of version 2.
 constexpr const char* kBackToVersion1 =
-    "DROP VIEW state; DROP VIEW unfolded_state; DROP VIEW state_of_entry; ALTER TABLE folded_state RENAME TO state;"
+    "DROP VIEW state; DROP VIEW unfolded_state; DROP VIEW state_of_entry;"
+    "ALTER TABLE folded_state RENAME TO state;"
     "DROP TABLE log_keys; CREATE INDEX log_by_key ON mutation_log(key);"
     "ALTER TABLE mutation_log DROP COLUMN state_ttl_ms;"
     "ALTER TABLE mutation_log DROP COLUMN state_expires_at;"
