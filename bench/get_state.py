@@ -8,9 +8,10 @@ Both servers get the same requests from `wrk`, in turns: engine, nginx, engine, 
 and checks no version: it is the ceiling, not a competitor.
 
 Half load: both are offered half of the calls that the engine did with 16 connections in the same
-run, at a fixed rate over 16 connections, by bench_load, whose latencies count from the moment a
-request was due (no coordinated omission). wrk does not wait between calls, so its p99 is that of a
-saturated machine, on which client and server share the cores.
+run, at a fixed rate over 16 connections, by bench_load: every 100 us those that are due in it.
+Latencies count from the moment a request was due (no coordinated omission) until the kernel has the
+answer. wrk does not wait between calls, so its p99 is that of a saturated machine, on which client
+and server share the cores.
 
 One more case reads while 64 writers commit. Needs wrk and nginx.
 """

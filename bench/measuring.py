@@ -281,7 +281,7 @@ def built(target):
 
 def paced(server, request, rate, connections, seconds):
     """One round of bench_load: `rate` requests a second whatever the answers take; latencies count
-    from the moment a request was due."""
+    from the moment a request was due until the kernel has its answer."""
     url, pid = server
     cpu_before = cpu_seconds(pid)
     done = subprocess.run(

@@ -5,16 +5,22 @@
 //
 //   bench_load PORT REQUEST_FILE RATE CONNECTIONS SECONDS
 //
-// Request i is due at start + i / RATE and belongs to connection i % CONNECTIONS, which sends it
-// once its former answer is complete. REQUEST_FILE holds the whole request as it goes over the
-// wire. The first second is not counted. One thread, epoll, loopback only; prints one JSON line,
-// latencies in microseconds. Answers must be 200 and carry Content-Length.
+// Request i is due at the first tick of 100 us at or after start + i / RATE, so that a few come at
+// once, and belongs to connection i % CONNECTIONS, which sends it once its former answer is
+// complete. An answer has come when the kernel has put its last bytes into the socket
+// (SO_TIMESTAMPNS), whenever this program reads them: at the next tick. It wakes once a tick and no
+// more, as a client that wakes for each request and each answer costs more than the servers do.
+//
+// REQUEST_FILE holds the whole request as it goes over the wire. The first second is not counted.
+// One thread, loopback only; prints one JSON line, latencies in microseconds. Answers must be 200
+// and carry Content-Length.
 
 #include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -39,6 +45,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 
 constexpr std::uint64_t kWarmUpSeconds = 1;
+constexpr nanoseconds kTick = std::chrono::microseconds(100);
 constexpr auto kGrace = std::chrono::seconds(5);  // for answers after the last request was due
 
 struct Options {
@@ -127,9 +134,10 @@ class Load {
     }
   }
 
-  // Sends everything when it is due and waits for the answers.
+  // Sends everything when it is due and reads the answers.
   void run() {
     start_ = Clock::now();
+    ahead_ = std::chrono::system_clock::now().time_since_epoch() - Clock::now().time_since_epoch();
     const auto end = due(total_) + kGrace;
     while (answered_ < total_) {
       const auto now = Clock::now();
@@ -149,13 +157,20 @@ class Load {
     std::printf(
         "{\"offered_per_s\":%.1f,\"sent\":%llu,\"answered\":%llu,\"counted\":%zu,"
         "\"send_delay_p99_us\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,"
-        "\"max_us\":%.1f}\n",
+        "\"max_us\":%.1f,\"client_cpu_us_per_call\":%.2f}\n",
         options_.rate, static_cast<unsigned long long>(sent_),
         static_cast<unsigned long long>(answered_), latencies_.size(), send_delay_p99(), at(0.5),
-        at(0.99), at(0.999), at(1));
+        at(0.99), at(0.999), at(1), cpu_us_per_call());
   }
 
  private:
+  double cpu_us_per_call() const {
+    timespec used{};
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) != 0) die_of_errno("clock_gettime");
+    return (static_cast<double>(used.tv_sec) * 1e6 + static_cast<double>(used.tv_nsec) / 1e3) /
+           static_cast<double>(std::max<std::uint64_t>(answered_, 1));
+  }
+
   static int connect_to(std::uint16_t port) {
     const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (socket < 0) die_of_errno("socket");
@@ -170,12 +185,16 @@ class Load {
     if (setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
       die_of_errno("TCP_NODELAY");
     }
+    if (setsockopt(socket, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) != 0) {
+      die_of_errno("SO_TIMESTAMPNS");
+    }
     return socket;
   }
 
   Clock::time_point due(std::uint64_t request) const {
-    return start_ + nanoseconds(static_cast<std::int64_t>(static_cast<double>(request) * 1e9 /
-                                                          options_.rate));
+    const double ns = static_cast<double>(request) * 1e9 / options_.rate;
+    const double ticks = std::ceil(ns / static_cast<double>(kTick.count()));
+    return start_ + static_cast<std::int64_t>(ticks) * kTick;
   }
 
   void send_what_is_due(Clock::time_point now) {
@@ -198,26 +217,30 @@ class Load {
     ++sent_;
   }
 
-  // Until an answer comes or the next idle connection has something to send.
+  // Sleeps until the next tick, then reads what has come meanwhile.
   void wait() {
-    auto until = Clock::now() + std::chrono::milliseconds(100);
-    for (const Connection& connection : connections_) {
-      if (!connection.busy && connection.next < total_) {
-        until = std::min(until, due(connection.next));
-      }
-    }
-    const auto left = std::max(nanoseconds(0), nanoseconds(until - Clock::now()));
-    const timespec timeout{.tv_sec = left.count() / 1'000'000'000,
-                           .tv_nsec = left.count() % 1'000'000'000};
+    const nanoseconds until =
+        (start_ + ((Clock::now() - start_) / kTick + 1) * kTick).time_since_epoch();
+    const timespec at{.tv_sec = until.count() / 1'000'000'000,
+                      .tv_nsec = until.count() % 1'000'000'000};
+    const int failed = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, nullptr);
+    if (failed != 0 && failed != EINTR) die("clock_nanosleep failed");
     epoll_event events[64];
-    const int ready = epoll_pwait2(poll_, events, std::size(events), &timeout, nullptr);
-    if (ready < 0 && errno != EINTR) die_of_errno("epoll_pwait2");
+    const int ready = epoll_wait(poll_, events, std::size(events), 0);
+    if (ready < 0 && errno != EINTR) die_of_errno("epoll_wait");
     for (int i = 0; i < ready; ++i) receive(connections_[events[i].data.u64]);
   }
 
   void receive(Connection& connection) {
     char buffer[65536];
-    const ssize_t got = ::recv(connection.socket, buffer, sizeof buffer, 0);
+    alignas(cmsghdr) char control[128];
+    iovec part{.iov_base = buffer, .iov_len = sizeof buffer};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(connection.socket, &message, 0);
     if (got <= 0) die("the server closed a connection");
     connection.received.append(buffer, static_cast<std::size_t>(got));
     const auto length = answer_length(connection.received);
@@ -227,8 +250,19 @@ class Load {
     connection.busy = false;
     ++answered_;
     if (connection.request >= warm_up_) {
-      latencies_.push_back(Clock::now() - due(connection.request));
+      latencies_.push_back(arrival_of(message) - due(connection.request));
     }
+  }
+
+  // When the kernel got the last bytes of `message`.
+  Clock::time_point arrival_of(msghdr& message) const {
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+      if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_TIMESTAMPNS) continue;
+      timespec at{};
+      std::memcpy(&at, CMSG_DATA(part), sizeof at);
+      return Clock::time_point(std::chrono::seconds(at.tv_sec) + nanoseconds(at.tv_nsec) - ahead_);
+    }
+    die("an answer came without the kernel's time");
   }
 
   // How late the client itself was, waiting for the connection's former answer included.
@@ -247,6 +281,7 @@ class Load {
   std::uint64_t sent_ = 0;
   std::uint64_t answered_ = 0;
   Clock::time_point start_;
+  nanoseconds ahead_{0};  // the clock of the kernel's timestamps before ours
   std::vector<Connection> connections_;
   std::vector<nanoseconds> latencies_;
   std::vector<nanoseconds> send_delays_;
