@@ -189,6 +189,7 @@ class Migration {
 
   awaitable<Status> copy_page(std::vector<LogEntry> page) {
     std::vector<std::string> ids;
+    ids.reserve(page.size());
     for (const LogEntry& entry : page) ids.push_back(entry.proposal.id);
     auto effects = co_await plan_.from.effects_of(std::move(ids));
     if (!effects.ok()) co_return effects.error();

@@ -113,7 +113,9 @@ int provision_firestore(const ProvisionFirestoreOptions& options) {
   Status tried;
   boost::asio::co_spawn(
       context, [&]() -> boost::asio::awaitable<void> { tried = co_await try_out(**store); },
-      [](std::exception_ptr) {});
+      [](const std::exception_ptr& thrown) {
+        if (thrown) std::rethrow_exception(thrown);
+      });
   context.run();
   if (!tried.ok()) return complain(tried.error().message);
   fmt::print("ok: the database can be read and written\n");

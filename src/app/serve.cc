@@ -126,7 +126,7 @@ int complain(const Error& error) {
 
 // Other machines know the service by the platform's name for it.
 std::string gateway_url(const Service& service) {
-  const std::string url = service.url();
+  std::string url = service.url();
   for (const std::string_view any : {"://0.0.0.0:", "://[::]:"}) {
     const std::size_t at = url.find(any);
     if (at == std::string::npos) continue;

@@ -17,11 +17,11 @@ struct FreeContext {
 };
 
 EVP_MD_CTX* sha256_context() {
-  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
-  SE_ASSERT(algorithm != nullptr && context != nullptr);
-  SE_ASSERT(EVP_DigestInit_ex2(context.get(), algorithm, nullptr) == 1);
-  return context.get();
+  static const EVP_MD* const kAlgorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> kContext(EVP_MD_CTX_new());
+  SE_ASSERT(kAlgorithm != nullptr && kContext != nullptr);
+  SE_ASSERT(EVP_DigestInit_ex2(kContext.get(), kAlgorithm, nullptr) == 1);
+  return kContext.get();
 }
 
 }  // namespace

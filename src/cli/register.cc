@@ -208,37 +208,39 @@ void add_explain(CLI::App& app, CliContext& context) {
   });
 }
 
-void add_rules(CLI::App& app, CliContext& context) {
-  CLI::App* rules = app.add_subcommand("rules", "Check, try and draw rules; watch them at work");
-  rules->require_subcommand(1);
-
+void add_rules_check(CLI::App& rules, CliContext& context) {
   auto check = std::make_shared<RulesCheckOptions>();
   CLI::App* verb =
-      add_verb(*rules, context, "check", "Report every mistake of a configuration",
+      add_verb(rules, context, "check", "Report every mistake of a configuration",
                "  state-engine rules check examples/stream.yaml", check, run_rules_check);
   verb->add_option("FILE", check->file, "A configuration file")->required();
   verb->add_flag("--json", check->json, "One line: {\"ok\": ..., \"problems\": [...]}");
+}
 
+void add_rules_eval(CLI::App& rules, CliContext& context) {
   auto eval = std::make_shared<RulesEvalOptions>();
-  verb = add_verb(*rules, context, "eval", "Evaluate a JsonLogic rule over data",
-                  "  state-engine rules eval '{\"==\": [{\"var\": \"value\"}, \"on\"]}' "
-                  "'{\"value\": \"on\"}'\n"
-                  "  state-engine rules eval @rule.json @data.json --explain\n"
-                  "  state-engine rules eval --jsonl < cases.jsonl",
-                  eval, run_rules_eval);
+  CLI::App* verb = add_verb(rules, context, "eval", "Evaluate a JsonLogic rule over data",
+                            "  state-engine rules eval '{\"==\": [{\"var\": \"value\"}, \"on\"]}' "
+                            "'{\"value\": \"on\"}'\n"
+                            "  state-engine rules eval @rule.json @data.json --explain\n"
+                            "  state-engine rules eval --jsonl < cases.jsonl",
+                            eval, run_rules_eval);
   verb->add_option("RULE", eval->rule, "JSON or @FILE; with --jsonl the file (- = standard input)");
   verb->add_option("DATA", eval->data, "JSON or @FILE; null if absent");
   CLI::Option* lines = verb->add_flag("--jsonl", eval->jsonl,
                                       "Read {\"rule\", \"data\"} lines, print a result for each");
   verb->add_flag("--explain", eval->explain, "Show the value of every node")->excludes(lines);
   verb->add_flag("--json", eval->json, "Print {\"result\", \"truthy\"} or {\"error\"}");
+}
 
+void add_rules_test(CLI::App& rules, CliContext& context) {
   auto test = std::make_shared<RulesTestOptions>();
-  verb = add_verb(*rules, context, "test", "Run the tests that a configuration holds for its rules",
-                  "  state-engine rules test examples/stream.yaml\n"
-                  "  state-engine rules test --against-log --from 100 changed.yaml\n"
-                  "\n--against-log changes nothing and may run beside the engine.",
-                  test, run_rules_test);
+  CLI::App* verb =
+      add_verb(rules, context, "test", "Run the tests that a configuration holds for its rules",
+               "  state-engine rules test examples/stream.yaml\n"
+               "  state-engine rules test --against-log --from 100 changed.yaml\n"
+               "\n--against-log changes nothing and may run beside the engine.",
+               test, run_rules_test);
   verb->add_option("FILE", test->file, "A configuration file")->required();
   verb->add_flag("--json", test->json, "One line: {\"ok\": ..., \"tests\": [...]}");
   test->data_dir = default_data_dir(context.environment);
@@ -254,10 +256,12 @@ void add_rules(CLI::App& app, CliContext& context) {
   verb->add_option("--data-dir", test->data_dir, "Where the log is (STATE_ENGINE_DATA_DIR)")
       ->needs(against)
       ->capture_default_str();
+}
 
+void add_rules_graph(CLI::App& rules, CliContext& context) {
   auto graph = std::make_shared<RulesGraphOptions>();
-  verb =
-      add_verb(*rules, context, "graph", "Which keys trigger which rules, and what they do",
+  CLI::App* verb =
+      add_verb(rules, context, "graph", "Which keys trigger which rules, and what they do",
                "  state-engine rules graph examples/stream.yaml\n"
                "  state-engine rules graph examples/stream.yaml --format dot | dot -Tsvg > g.svg",
                graph, run_rules_graph);
@@ -269,18 +273,31 @@ void add_rules(CLI::App& app, CliContext& context) {
                                            "A key: what can change because of it, and how");
   verb->add_option("--readers-of", graph->readers_of, "A key: the rules that look at it")
       ->excludes(affected);
+}
 
+void add_rules_recent(CLI::App& rules, CliContext& context) {
   auto recent = std::make_shared<RulesRecentOptions>();
-  verb = add_verb(*rules, context, "recent", "What rules did lately in a running engine, and why",
-                  "  state-engine rules recent\n"
-                  "  state-engine rules recent --rule going-live --limit 5 --json",
-                  recent, run_rules_recent);
+  CLI::App* verb =
+      add_verb(rules, context, "recent", "What rules did lately in a running engine, and why",
+               "  state-engine rules recent\n"
+               "  state-engine rules recent --rule going-live --limit 5 --json",
+               recent, run_rules_recent);
   verb->add_option("--rule", recent->rule, "Only this rule");
   verb->add_option("--limit", recent->limit, "How many")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
   verb->add_flag("--json", recent->json, "One line: {\"recent\": [...]}");
   add_connection(*verb, recent->connection);
+}
+
+void add_rules(CLI::App& app, CliContext& context) {
+  CLI::App* rules = app.add_subcommand("rules", "Check, try and draw rules; watch them at work");
+  rules->require_subcommand(1);
+  add_rules_check(*rules, context);
+  add_rules_eval(*rules, context);
+  add_rules_test(*rules, context);
+  add_rules_graph(*rules, context);
+  add_rules_recent(*rules, context);
 }
 
 void add_errors(CLI::App& app, CliContext& context) {

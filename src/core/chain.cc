@@ -163,7 +163,7 @@ std::string firing_id(std::string_view rule_id, std::string_view key, Timestamp 
 
 std::string firing_key(std::string_view rule_id) {
   constexpr std::size_t kPlainIdMax = 128;
-  const std::string plain = fmt::format("{}{}", kFiringPrefix, rule_id);
+  std::string plain = fmt::format("{}{}", kFiringPrefix, rule_id);
   if (rule_id.size() <= kPlainIdMax && !key_fault(plain)) return plain;
   return fmt::format("{}h_{}", kFiringPrefix, sha256_hex(rule_id).substr(0, 32));
 }

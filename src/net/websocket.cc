@@ -203,7 +203,7 @@ class WebSocketOver final : public WebSocket,
     if (!queue_.empty()) write_front();
   }
 
-  void finish_front(Status outcome) {
+  void finish_front(Status&& outcome) {
     queued_bytes_ -= queue_.front().text.size();
     if (const auto ticket = queue_.front().ticket) {
       ticket->outcome = std::move(outcome);

@@ -307,7 +307,7 @@ RuleMemory carry_over(const Rule* before, const Rule* rule, const RuleMemory& me
   if (rule->hold.count() == 0) {
     carried.since.reset();
     carried.deadline.reset();
-  } else if (carried.deadline.has_value() && rule->hold != before->hold) {
+  } else if (same && carried.deadline.has_value() && rule->hold != before->hold) {
     carried.deadline = *carried.since + rule->hold;
   }
   return carried;

@@ -82,6 +82,7 @@ bool ActionRunner::pause(milliseconds least) {
 GateDecision ActionRunner::check(const std::vector<Requirement>& requirements) {
   if (requirements.empty()) return {GateVerdict::kOpen, ""};
   std::vector<std::string> keys;
+  keys.reserve(requirements.size());
   for (const Requirement& requirement : requirements) keys.push_back(requirement.key);
   const auto reading = read_keys(engine_, keys);
   return check_gate(requirements, reading, clock_.wall_now());
