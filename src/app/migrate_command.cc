@@ -1,15 +1,13 @@
 // Opens the two stores of `migrate`, copies, and tells what came of it.
 
-#include <exception>
 #include <optional>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include "app/firestore_store.h"
 #include "app/migrate.h"
+#include "app/store_world.h"
 #include "store/sqlite/sqlite_state_store.h"
 
 namespace state_engine {
@@ -43,28 +41,8 @@ std::optional<Place> parse_place(const std::string& text) {
   return place;
 }
 
-struct World {
-  SystemClock clock;
-  SystemRandom random;
-  NullLog log;
-  boost::asio::io_context context;
-
-  template <typename T>
-  Result<T> wait(boost::asio::awaitable<Result<T>> task) {
-    std::optional<Result<T>> out;
-    boost::asio::co_spawn(
-        context, [&]() -> boost::asio::awaitable<void> { out.emplace(co_await std::move(task)); },
-        [](const std::exception_ptr& fault) {
-          if (fault) std::rethrow_exception(fault);
-        });
-    context.restart();
-    context.run();
-    return std::move(*out);
-  }
-};
-
 Result<std::unique_ptr<StateStore>> open_place(const Place& place, const std::string& engine_id,
-                                               World& world) {
+                                               StoreWorld& world) {
   if (place.firestore) {
     auto store = open_firestore(place.settings, engine_id, world.clock, world.random, world.log);
     if (!store.ok()) return store.error();
@@ -118,7 +96,7 @@ int migrate_command(const MigrateOptions& options) {
                "firestore:PROJECT[/DATABASE]\n");
     return kUsage;
   }
-  World world;
+  StoreWorld world;
   const auto complain = [](const Error& error) {
     fmt::print(stderr, "state-engine: {}\n", error.message);
     return kFailure;

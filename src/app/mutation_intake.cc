@@ -5,6 +5,7 @@
 #include "app/mutation_intake.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -24,6 +25,9 @@ constexpr std::chrono::seconds kStopMost{10};
 // Enough that the engine never waits for the next batch; of a shared store one, since there a batch
 // may be decided in parts.
 constexpr std::size_t kUnderWayMost = 3;
+// So many wait before they go in behind a batch that is under way; fewer once none is. Each batch
+// wakes every thread on its way.
+constexpr std::size_t kAheadLeast = 32;
 constexpr std::size_t kBacklogLeast = 2 * limits::kCommitBatchMax;
 
 milliseconds retry_after(const MutationResult& result) {
@@ -143,6 +147,7 @@ void MutationIntake::receive(BusDelivery delivery) {
   {
     const std::lock_guard lock(mutex_);
     inbox_.push_back(std::move(item));
+    if (inbox_.size() < wake_at_) return;
   }
   wake_.notify();
 }
@@ -160,6 +165,7 @@ void MutationIntake::reset() {
 
 void MutationIntake::take_inbox() {
   const std::lock_guard lock(mutex_);
+  wake_at_ = 1;
   if (std::exchange(was_reset_, false)) {
     waiting_.clear();
     held_.clear();
@@ -207,7 +213,20 @@ std::vector<MutationIntake::Item> MutationIntake::take_batch(Steady::time_point 
   return batch;
 }
 
-// Until something can be done without being notified.
+// Asks to be woken by as many messages as make a difference; false if they are there.
+bool MutationIntake::expect_messages() {
+  std::size_t least = 1;
+  if (!has_place()) {
+    least = std::numeric_limits<std::size_t>::max();
+  } else if (!under_way_.empty() && waiting_.size() < kAheadLeast) {
+    least = kAheadLeast - waiting_.size();
+  }
+  const std::lock_guard lock(mutex_);
+  wake_at_ = least;
+  return inbox_.size() < wake_at_;
+}
+
+// Until something can be done without being notified. What is under way notifies.
 milliseconds MutationIntake::until_due(Steady::time_point now) const {
   Steady::time_point due = now + std::chrono::hours{1};
   if (may_submit()) {
@@ -232,7 +251,7 @@ awaitable<void> MutationIntake::run() {
     if (decided || !dead_.empty()) co_await publish_dead_letters();
     if (decided) events_.on_held(held_count_);
     const bool more = !under_way_.empty() && under_way_.front()->decided;
-    if (!more) co_await wake_.wait(until_due(Steady::now()));
+    if (!more && expect_messages()) co_await wake_.wait(until_due(Steady::now()));
   }
   backlog_ = false;
   while (!under_way_.empty()) {
@@ -250,8 +269,12 @@ void MutationIntake::note_backlog() {
   backlog_ = !away_ && count >= kBacklogLeast;
 }
 
-bool MutationIntake::may_submit() const {
+bool MutationIntake::has_place() const {
   return !lane_broken_ && under_way_.size() < (lane_ != nullptr ? kUnderWayMost : 1);
+}
+
+bool MutationIntake::may_submit() const {
+  return has_place() && (under_way_.empty() || waiting_.size() >= kAheadLeast);
 }
 
 void MutationIntake::submit_batches(Steady::time_point now) {

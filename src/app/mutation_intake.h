@@ -104,7 +104,9 @@ class MutationIntake {
   std::vector<Item> take_batch(Steady::time_point now);
   void take_due_keys(Steady::time_point now, std::vector<Item>& batch);
   std::chrono::milliseconds until_due(Steady::time_point now) const;
+  bool has_place() const;
   bool may_submit() const;
+  bool expect_messages();
   void submit_batches(Steady::time_point now);
   boost::asio::awaitable<void> decide(std::shared_ptr<Batch> batch);
   bool take_decided();
@@ -128,9 +130,10 @@ class MutationIntake {
 
   std::atomic<bool> backlog_{false};
 
-  std::mutex mutex_;  // guards the three below, which the bus's threads change
+  std::mutex mutex_;  // guards the four below, which the bus's threads change
   std::deque<Item> inbox_;
-  bool was_reset_ = false;  // what the strand has is void
+  std::size_t wake_at_ = 1;  // so many in the inbox wake the strand
+  bool was_reset_ = false;   // what the strand has is void
   bool stopping_ = false;
 
   // The strand's.

@@ -78,6 +78,14 @@ class MutationIntakeTest : public ::testing::Test {
     EXPECT_TRUE(world.run_until([&] { return done; }));
     intake.reset();
   }
+  // The next messages, all of one key, each with its number as the value.
+  void deliver_some(int count) {
+    for (int i = 0; i < count; ++i) {
+      const auto number = static_cast<int>(delivered.size());
+      delivered.push_back(fmt::format("m{}", number));
+      bus.deliver(proposal_of(delivered.back(), "k", number));
+    }
+  }
   std::vector<std::string> logged() {
     std::vector<std::string> ids;
     for (const LogEntry& entry : world.log()) ids.push_back(entry.proposal.id);
@@ -87,6 +95,7 @@ class MutationIntakeTest : public ::testing::Test {
   EngineWorld world;
   NullLog log;
   PlayedBus bus;
+  std::vector<std::string> delivered;
   std::unique_ptr<MutationIntake> intake;
 };
 
@@ -120,21 +129,53 @@ TEST_F(MutationIntakeTest, WhileTheStoreIsAwayNothingIsSettledAndTheOrderIsKept)
 TEST_F(MutationIntakeTest, WhatFollowsABatchThatIsRefusedWhileItCommitsDoesNotOvertakeIt) {
   start();
   world.store->hold_commits();
-  bus.deliver(proposal_of("m1", "k", 1));
+  deliver_some(1);
   world.run_until([&] { return world.store->waiting_commits() > 0; });
   // Already with the engine when the first commit fails, the only one that does.
-  bus.deliver(proposal_of("m2", "k", 2));
+  deliver_some(40);
   world.run_until([] { return false; }, std::chrono::milliseconds{50});
-  bus.deliver(proposal_of("m3", "k", 3));
+  deliver_some(40);
   world.run_until([] { return false; }, std::chrono::milliseconds{50});
   int failed = 0;
   world.store->commit_fault = [&failed](const CommitBatch&) {
     return failed++ == 0 ? CommitFault::kNotCommitted : CommitFault::kNone;
   };
   world.store->release_commits();
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 81; }));
+  EXPECT_EQ(logged(), delivered);
+  EXPECT_EQ(world.read("k")->value, json::Value(80));
+}
+
+TEST_F(MutationIntakeTest, FewThatComeWhileABatchCommitsGoInBehindIt) {
+  start();
+  world.store->hold_commits();
+  deliver_some(1);
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
+  deliver_some(2);
+  world.store->release_commits();
   ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 3; }));
-  EXPECT_THAT(logged(), ElementsAre("m1", "m2", "m3"));
-  EXPECT_EQ(world.read("k")->value, json::Value(3));
+  deliver_some(1);
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 4; }));
+  EXPECT_EQ(logged(), delivered);
+}
+
+TEST_F(MutationIntakeTest, WhatComesWhileTheEngineHasNoPlaceIsNotForgotten) {
+  start();
+  world.store->hold_commits();
+  deliver_some(1);
+  world.run_until([&] { return world.store->waiting_commits() > 0; });
+  for (int batch = 0; batch < 2; ++batch) {
+    deliver_some(40);
+    world.run_until([] { return false; }, std::chrono::milliseconds{20});
+  }
+  // Three batches are under way: none of these wakes the intake.
+  deliver_some(100);
+  world.run_until([] { return false; }, std::chrono::milliseconds{20});
+  world.store->release_commits();
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 181; }));
+  deliver_some(1);
+  ASSERT_TRUE(world.run_until([&] { return bus.settled.size() == 182; }));
+  EXPECT_EQ(logged(), delivered);
 }
 
 TEST_F(MutationIntakeTest, WhileOneBatchCommitsTheNextOnesReachTheEngine) {

@@ -6,10 +6,9 @@
 #include <cstdio>
 #include <fstream>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
 #include <fmt/format.h>
 
+#include "app/store_world.h"
 #include "base/json.h"
 
 namespace state_engine {
@@ -104,19 +103,10 @@ int provision_firestore(const ProvisionFirestoreOptions& options) {
   print_plan(options);
   if (!options.apply) return 0;
   fmt::print("\n");
-  SystemClock clock;
-  SystemRandom random;
-  NullLog log;
-  auto store = open_firestore(options.settings, "", clock, random, log);
+  StoreWorld world;
+  auto store = open_firestore(options.settings, "", world.clock, world.random, world.log);
   if (!store.ok()) return complain(store.error().message);
-  boost::asio::io_context context;
-  Status tried;
-  boost::asio::co_spawn(
-      context, [&]() -> boost::asio::awaitable<void> { tried = co_await try_out(**store); },
-      [](const std::exception_ptr& thrown) {
-        if (thrown) std::rethrow_exception(thrown);
-      });
-  context.run();
+  const Status tried = world.wait(try_out(**store));
   if (!tried.ok()) return complain(tried.error().message);
   fmt::print("ok: the database can be read and written\n");
   std::ofstream file(options.indexes_file);

@@ -17,6 +17,7 @@
 
 #include <fmt/format.h>
 #include <nats/nats.h>
+#include <sched.h>
 
 #include "bus/nats/nkey.h"
 
@@ -69,6 +70,20 @@ std::string last_error(natsStatus status) {
   natsStatus kept = NATS_OK;
   const char* text = nats_GetLastError(&kept);
   return text != nullptr && *text != '\0' ? text : text_of(status);
+}
+
+// The library frees messages on a thread of its own and wakes it for each of them. Its threads are
+// scheduled as the one that opened it, here as a batch: so that thread waits for its turn, instead
+// of taking the processor from the one that woke it. A failure comes again with the first call.
+void open_library() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    std::jthread([] {
+      const sched_param none{};
+      static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &none));  // where refused, as it was
+      static_cast<void>(nats_Open(-1));
+    }).join();
+  });
 }
 
 Inbound read_message(natsMsg* message) {
@@ -291,6 +306,7 @@ Link::Link(std::unique_ptr<Impl> impl, std::string inbox)
 Link::~Link() { close(); }
 
 Result<std::shared_ptr<Link>> Link::connect(const NatsOptions& options, Events events) {
+  open_library();
   auto receiver = std::make_shared<Receiver>();
   receiver->events = std::move(events);
   const std::uintptr_t id = Registry::instance().add(std::move(receiver));
