@@ -41,6 +41,8 @@ std::vector<std::string> keys_of(const std::vector<LogEntry>& log) {
   return keys;
 }
 
+constexpr milliseconds kMarkWithin{20};  // as outbox.cc has it
+
 // ---- Rules -----------------------------------------------------------------------------------
 
 TEST(EngineRulesTest, EffectsAndDerivedMutationsCommitWithTheirCause) {
@@ -59,6 +61,7 @@ TEST(EngineRulesTest, EffectsAndDerivedMutationsCommitWithTheirCause) {
   EXPECT_EQ(world.sink.delivered[0].id, effect_id("m", "publish", 0));
   EXPECT_EQ(world.sink.delivered[0].cause_seq, 1);
   EXPECT_EQ(world.sink.delivered[0].payload, R"({"type":"t","v":7})");
+  world.advance(kMarkWithin);
   EXPECT_EQ(world.outbox()[0].state, EffectState::kSent);
 }
 
@@ -206,8 +209,47 @@ TEST(EngineOutboxTest, WithoutASubscriberTheRowSaysSo) {
   world.start();
   world.sink.answers = [](const Effect&) { return Delivery::kNoSubscriber; };
   world.set("k", 1);
-  world.settle();
+  world.advance(kMarkWithin);
   EXPECT_EQ(world.outbox()[0].state, EffectState::kNoSubscriber);
+}
+
+TEST(EngineOutboxTest, WhatIsDeliveredWithinAMomentIsMarkedByOneWrite) {
+  EngineWorld world(with_rules(kPublishAndCount));
+  world.start();
+  int marks = 0;
+  world.store->read_fault = [&](testing::FaultyStore::Read what) {
+    marks += what == testing::FaultyStore::Read::kMark ? 1 : 0;
+    return false;
+  };
+  // None waits for the mark of those before.
+  for (std::size_t i = 1; i <= 10; ++i) {
+    world.set("k", 1);
+    ASSERT_EQ(world.sink.delivered.size(), i);
+  }
+  EXPECT_EQ(marks, 0);
+  world.advance(kMarkWithin);
+  EXPECT_EQ(marks, 1);
+  for (const OutboxRow& row : world.outbox()) EXPECT_EQ(row.state, EffectState::kSent);
+}
+
+TEST(EngineOutboxTest, WhatWasDeliveredIsMarkedWhileTheSinkIsAway) {
+  EngineWorld world(with_rules(kPublishAndCount));
+  world.start();
+  world.set("k", 1);
+  world.sink.answers = [](const Effect&) { return Delivery::kRetry; };
+  world.set("k", 2);
+  world.advance(milliseconds{100});
+  EXPECT_EQ(world.outbox()[0].state, EffectState::kSent);
+  EXPECT_EQ(world.outbox()[1].state, EffectState::kPending);
+}
+
+TEST(EngineOutboxTest, AStopMarksWhatWasDelivered) {
+  EngineWorld world(with_rules(kPublishAndCount));
+  world.start();
+  world.set("k", 1);
+  EXPECT_EQ(world.outbox()[0].state, EffectState::kPending);
+  world.stop();
+  EXPECT_EQ(world.outbox()[0].state, EffectState::kSent);
 }
 
 TEST(EngineOutboxTest, ARestartDeliversTheSameIdAndBytes) {

@@ -1,5 +1,6 @@
-// Delivered effects are marked in groups, since each mark is a durable write; a crash before the
-// mark means a second delivery of the same id and bytes, never a lost one.
+// Delivered effects are marked in groups, since each mark is a durable write that a commit waits
+// for: what is delivered within a moment is marked together. A crash before the mark means a second
+// delivery of the same id and bytes, never a lost one.
 
 #include "engine/outbox.h"
 
@@ -12,7 +13,9 @@ namespace {
 
 using boost::asio::awaitable;
 
-constexpr std::size_t kMarkTogether = 64;
+constexpr std::size_t kDeliverTogether = 64;
+constexpr std::size_t kMarkTogether = 256;
+constexpr std::chrono::milliseconds kMarkWithin{20};
 constexpr std::chrono::milliseconds kBackoffFirst{50};
 constexpr std::chrono::milliseconds kBackoffMost{5000};
 
@@ -33,6 +36,7 @@ void OutboxDispatcher::enqueue(std::vector<Effect> effects) {
     queue_.push_back(std::move(effect));
   }
   observer_.on_outbox(queue_.size());
+  if (lingering_) timer_.wake();
 }
 
 void OutboxDispatcher::stop() {
@@ -74,12 +78,26 @@ awaitable<bool> OutboxDispatcher::deliver_some() {
       window_ = 1;
       co_return false;
     }
+    if (unmarked() == 0) mark_due_ = clock_.monotonic_now() + kMarkWithin;
     auto& done = delivery == Delivery::kDelivered ? delivered_ : unheard_;
     done.push_back(std::move(queue_.front().id));
     queue_.pop_front();
   }
-  window_ = std::min(window_ * 2, kMarkTogether);
+  window_ = std::min(window_ * 2, kDeliverTogether);
   co_return true;
+}
+
+bool OutboxDispatcher::must_mark() const {
+  if (unmarked() == 0) return false;
+  if (unmarked() >= kMarkTogether || clock_.monotonic_now() >= mark_due_) return true;
+  return queue_.empty() && in_store_;  // a refill would bring them once more
+}
+
+// Until it is time to mark, or more is to be delivered.
+awaitable<void> OutboxDispatcher::linger() {
+  lingering_ = true;
+  co_await timer_.sleep_for(mark_due_ - clock_.monotonic_now());
+  lingering_ = false;
 }
 
 awaitable<bool> OutboxDispatcher::mark() {
@@ -104,11 +122,12 @@ awaitable<void> OutboxDispatcher::run() {
   running_ = true;
   while (!stopping_) {
     bool ok = true;
-    const std::size_t unmarked = delivered_.size() + unheard_.size();
-    if (unmarked > 0 && (queue_.empty() || unmarked >= kMarkTogether)) {
+    if (must_mark()) {
       ok = co_await mark();
     } else if (!queue_.empty()) {
       ok = co_await deliver_some();
+    } else if (unmarked() > 0) {
+      co_await linger();
     } else if (in_store_) {
       ok = co_await refill();
     } else {

@@ -10,6 +10,7 @@
 #ifndef STATE_ENGINE_ENGINE_OUTBOX_H_
 #define STATE_ENGINE_ENGINE_OUTBOX_H_
 
+#include <chrono>
 #include <deque>
 #include <string>
 #include <vector>
@@ -50,6 +51,9 @@ class OutboxDispatcher {
  private:
   boost::asio::awaitable<bool> refill();
   boost::asio::awaitable<bool> deliver_some();
+  std::size_t unmarked() const { return delivered_.size() + unheard_.size(); }
+  bool must_mark() const;
+  boost::asio::awaitable<void> linger();
   boost::asio::awaitable<bool> mark();
   boost::asio::awaitable<void> back_off();
 
@@ -66,8 +70,11 @@ class OutboxDispatcher {
   bool stopping_ = false;
   int failures_ = 0;        // in a row
   std::size_t window_ = 1;  // how many effects the sink is offered together
+  // Known to the sink, pending in the store.
   std::vector<std::string> delivered_;
   std::vector<std::string> unheard_;
+  std::chrono::nanoseconds mark_due_{0};  // monotonic
+  bool lingering_ = false;                // asleep until then; a new effect wakes
 };
 
 }  // namespace state_engine
