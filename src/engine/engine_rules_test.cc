@@ -243,6 +243,21 @@ TEST(EngineOutboxTest, WhatWasDeliveredIsMarkedWhileTheSinkIsAway) {
   EXPECT_EQ(world.outbox()[1].state, EffectState::kPending);
 }
 
+TEST(EngineOutboxTest, AStoreThatCannotMarkDoesNotHoldUpDeliveries) {
+  EngineWorld world(with_rules(kPublishAndCount));
+  world.start();
+  world.store->read_fault = [](testing::FaultyStore::Read what) {
+    return what == testing::FaultyStore::Read::kMark;
+  };
+  world.set("k", 1);
+  world.sink.answers = [](const Effect&) { return Delivery::kRetry; };
+  world.set("k", 2);
+  world.advance(milliseconds{100});  // a mark was tried, and the sink
+  world.sink.answers = nullptr;
+  world.advance(milliseconds{20'000});
+  EXPECT_EQ(world.sink.delivered.size(), 2u);
+}
+
 TEST(EngineOutboxTest, AStopMarksWhatWasDelivered) {
   EngineWorld world(with_rules(kPublishAndCount));
   world.start();

@@ -89,8 +89,10 @@ awaitable<bool> OutboxDispatcher::deliver_some() {
 
 bool OutboxDispatcher::must_mark() const {
   if (unmarked() == 0) return false;
-  if (unmarked() >= kMarkTogether || clock_.monotonic_now() >= mark_due_) return true;
-  return queue_.empty() && in_store_;  // a refill would bring them once more
+  if (unmarked() >= kMarkTogether) return true;
+  if (queue_.empty() && in_store_) return true;  // a refill would bring them once more
+  // A store that cannot mark now does not hold up what is still to be delivered.
+  return clock_.monotonic_now() >= mark_due_ && (queue_.empty() || !mark_failed_);
 }
 
 // Until it is time to mark, or more is to be delivered.
@@ -124,6 +126,7 @@ awaitable<void> OutboxDispatcher::run() {
     bool ok = true;
     if (must_mark()) {
       ok = co_await mark();
+      mark_failed_ = !ok;
     } else if (!queue_.empty()) {
       ok = co_await deliver_some();
     } else if (unmarked() > 0) {

@@ -75,6 +75,7 @@ class OutboxDispatcher {
   std::vector<std::string> unheard_;
   std::chrono::nanoseconds mark_due_{0};  // monotonic
   bool lingering_ = false;                // asleep until then; a new effect wakes
+  bool mark_failed_ = false;              // the last one
 };
 
 }  // namespace state_engine
