@@ -112,9 +112,12 @@ def measure(sides, options):
     cases["get_state, 16 connections"] = sides.reads
     with sides.serving():
         sides.writes(16)  # the Java program compiles what it runs often
-        measured = m.take_turns(cases, options["rounds"], "Firestore")
-    measured.update(m.take_turns({f"NATS, backlog of {options['backlog']:,}": sides.drain},
-                                 options["rounds"], "Firestore through NATS"))
+    # First: the emulator has no indexes, so an engine that starts on what all rounds of the other
+    # cases leave may wait for its queries in vain.
+    measured = m.take_turns({f"NATS, backlog of {options['backlog']:,}": sides.drain},
+                            options["rounds"], "Firestore through NATS")
+    with sides.serving():
+        measured.update(m.take_turns(cases, options["rounds"], "Firestore"))
     return measured
 
 
