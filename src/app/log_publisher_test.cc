@@ -14,7 +14,6 @@ namespace {
 
 using testing::EngineWorld;
 using testing::FaultyStore;
-using testing::proposal_of;
 
 class RememberingBus final : public Bus {
  public:
@@ -68,7 +67,10 @@ class LogPublisherTest : public ::testing::Test {
       co_await what.stop();
       out = true;
     };
-    boost::asio::co_spawn(world.context(), task(*publisher, done), [](std::exception_ptr) {});
+    boost::asio::co_spawn(world.context(), task(*publisher, done),
+                          [](const std::exception_ptr& fault) {
+                            if (fault) std::rethrow_exception(fault);
+                          });
     EXPECT_TRUE(world.run_until([&] { return done; }));
     publisher.reset();
     world.stop();

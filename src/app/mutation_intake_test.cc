@@ -74,7 +74,10 @@ class MutationIntakeTest : public ::testing::Test {
       co_await what.stop();
       out = true;
     };
-    boost::asio::co_spawn(world.context(), task(*intake, done), [](std::exception_ptr) {});
+    boost::asio::co_spawn(world.context(), task(*intake, done),
+                          [](const std::exception_ptr& fault) {
+                            if (fault) std::rethrow_exception(fault);
+                          });
     EXPECT_TRUE(world.run_until([&] { return done; }));
     intake.reset();
   }

@@ -37,6 +37,7 @@ constexpr const char* kPublishAndCount = R"([
 
 std::vector<std::string> keys_of(const std::vector<LogEntry>& log) {
   std::vector<std::string> keys;
+  keys.reserve(log.size());
   for (const LogEntry& entry : log) keys.push_back(entry.proposal.key);
   return keys;
 }
@@ -182,6 +183,7 @@ TEST(EngineRulesTest, RiseAndFallRememberTheirTruthOverARestart) {
     world.set("k", value);
     world.restart();
   }
+  seen.reserve(world.sink.delivered.size());
   for (const Effect& effect : world.sink.delivered) seen.push_back(effect.type);
   EXPECT_THAT(seen, ElementsAre("up", "down", "up"));
 }
