@@ -17,7 +17,8 @@ constexpr std::int64_t kApplicationId = 0x53456e67;
 
 // Version 1. Times are RFC 3339 in UTC with milliseconds, so that text order is time order.
 // `value`, `result`, `metadata` and `rules` are JSON. An optional text is NULL when absent.
-// `result` is NULL when it is the same as `value`. Tables in key order are WITHOUT ROWID: one
+// `result` is NULL when it is the same as `value`. An outbox row's state is checked without IN,
+// which makes a b-tree of three values for each row. Tables in key order are WITHOUT ROWID: one
 // b-tree, scanned at start.
 constexpr const char* kVersion1 = R"sql(
 CREATE TABLE meta(
@@ -92,7 +93,6 @@ CREATE TABLE outbox(
   correlation_id TEXT,
   created_at     TEXT NOT NULL,
   state          TEXT NOT NULL DEFAULT 'pending'
-                 -- Of three values IN would make a b-tree for each row.
                  CHECK(state = 'pending' OR state = 'sent' OR state = 'no_subscriber'),
   delivered_at   TEXT
 );
